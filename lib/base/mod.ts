@@ -1,1 +1,4 @@
+export * from "./atomic.ts";
 export * from "./errors.ts";
+export * from "./io.ts";
+export * from "./path.ts";
