@@ -1,0 +1,40 @@
+/**
+ * The commands by name. A row costs nothing until it is used: `--help` and suggestions read only the summaries,
+ * and the file of a command is loaded when it runs. A summary is one sentence without a full stop.
+ */
+import type { Command } from "./command.ts";
+
+/** A file with the command as default export, or the command itself (`import(…).then((m) => m.add)`). */
+type Load = () => Promise<{ default: Command } | Command>;
+
+export interface Leaf {
+  summary: string;
+  alias?: readonly string[];
+  load: Load;
+}
+
+/** A noun with several verbs. */
+export interface Noun {
+  summary: string;
+  alias?: readonly string[];
+  verbs: Readonly<Record<string, Leaf>>;
+}
+
+export type CommandTable = Readonly<Record<string, Leaf | Noun>>;
+
+export const commands: CommandTable = {
+  schema: {
+    summary: "Print the JSON Schema of what a command answers, or list the schemas",
+    load: () => import("./commands/schema.ts"),
+  },
+};
+
+export function isNoun(row: Leaf | Noun): row is Noun {
+  return "verbs" in row;
+}
+
+/** The command behind a row. */
+export async function load(leaf: Leaf): Promise<Command> {
+  const loaded = await leaf.load();
+  return "default" in loaded ? loaded.default : loaded;
+}

@@ -1,0 +1,71 @@
+/** JSON Schema of every document that sealift prints, from the valibot types of the commands. */
+import { toJsonSchema } from "@valibot/to-json-schema";
+import * as v from "valibot";
+
+import { schemaName } from "./command.ts";
+import { commands, isNoun, type Leaf, load } from "./commands.ts";
+
+/** What every failing command prints with `--json`. */
+export const errorDocument = v.strictObject({
+  schema: v.literal("sealift.error/1"),
+  ok: v.literal(false),
+  /** Stable upper-case code. */
+  code: v.string(),
+  message: v.string(),
+  hint: v.exactOptional(v.string()),
+  details: v.exactOptional(v.record(v.string(), v.unknown())),
+  /** The exit code of the process. */
+  exit: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255)),
+});
+
+interface Described {
+  name: string;
+  summary: string;
+}
+
+/** Every schema with one sentence, without loading a command. */
+export function listSchemas(): Described[] {
+  const rows = leaves().map(([name, leaf]) => ({ name: schemaName(name), summary: leaf.summary }));
+  return [...rows, { name: "sealift.error/1", summary: "What a command answers when it fails" }];
+}
+
+/** The JSON Schema (draft-07) of `name`, `undefined` when there is none. */
+export async function schemaOf(name: string): Promise<Record<string, unknown> | undefined> {
+  if (name === "sealift.error/1") return convert(errorDocument, name);
+  const leaf = leaves().find(([command]) => schemaName(command) === name);
+  if (leaf === undefined) return undefined;
+  const { data } = await load(leaf[1]);
+  return withEnvelope(convert(data, name), name);
+}
+
+/** Every command that runs, nouns with their verbs: `["trust add", …]`. */
+export function leaves(): [name: string, leaf: Leaf][] {
+  return Object.entries(commands).flatMap(([name, row]) =>
+    isNoun(row)
+      ? Object.entries(row.verbs).map(([verb, leaf]): [string, Leaf] => [`${name} ${verb}`, leaf])
+      : [[name, row] as [string, Leaf]],
+  );
+}
+
+function convert(schema: v.GenericSchema, name: string): Record<string, unknown> {
+  const document = toJsonSchema(schema, { errorMode: "throw", typeMode: "output" });
+  return { $id: name, ...document } as Record<string, unknown>;
+}
+
+/** Adds the two fields that `run.ts` puts before the data, in every alternative. */
+function withEnvelope(schema: Record<string, unknown>, name: string): Record<string, unknown> {
+  for (const key of ["anyOf", "oneOf"]) {
+    const list = schema[key];
+    if (!Array.isArray(list)) continue;
+    return { ...schema, [key]: list.map((one) => withEnvelope(one, name)) };
+  }
+  return {
+    ...schema,
+    properties: {
+      schema: { const: name },
+      ok: { type: "boolean" },
+      ...(schema.properties as Record<string, unknown>),
+    },
+    required: [...new Set(["schema", "ok", ...((schema.required as string[]) ?? [])])],
+  };
+}
