@@ -1,0 +1,12 @@
+export { embeddedLauncher, launcherVersion, listLaunchers, type Launcher, type LauncherInfo } from "./embedded.ts";
+export { hostPlatform, parsePlatform, type Platform, PLATFORMS } from "./platform.ts";
+export {
+  allTargets,
+  type BuiltStub,
+  buildStub,
+  missingFor,
+  sourceDigest,
+  type StubLanguage,
+  stubName,
+  type StubTarget,
+} from "./recipe.ts";
