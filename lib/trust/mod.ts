@@ -1,0 +1,17 @@
+/** Keys, signatures and who is trusted: the face of the room. */
+export {
+  isUsableKey,
+  keyFingerprint,
+  type Signer,
+  signerFromSeed,
+  signerFromSeedBytes,
+  verifyEd25519,
+} from "./ed25519.ts";
+export {
+  generateKeyPair,
+  type KeyPair,
+  keyPairPaths,
+  publicKeyPem,
+  writeKeyPair,
+} from "./keypair.ts";
+export { loadPublicKey, loadSigner, type LoadOptions, parsePublicKey } from "./keys.ts";
