@@ -10,3 +10,6 @@ export {
   stubName,
   type StubTarget,
 } from "./recipe.ts";
+export { type CaseGroup, caseGroups } from "./conformance/cases.ts";
+export type { CaseResult } from "./conformance/runner.ts";
+export { starterFor, type StubResult, type SuiteOptions, testLaunchers } from "./conformance/suite.ts";
