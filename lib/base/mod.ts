@@ -7,3 +7,5 @@ export * from "./io.ts";
 export * from "./path.ts";
 export * from "./program.ts";
 export * from "./progress.ts";
+export * from "./suggest.ts";
+export * from "./version.ts";

@@ -27,6 +27,10 @@ export const commands: CommandTable = {
     summary: "Print the JSON Schema of what a command answers, or list the schemas",
     load: () => import("./commands/schema.ts"),
   },
+  completions: {
+    summary: "Print the completion script for a shell",
+    load: () => import("./commands/completions.ts"),
+  },
 };
 
 export function isNoun(row: Leaf | Noun): row is Noun {

@@ -52,7 +52,13 @@ export const list = command({
 
 export const info = command({
   name: "launchers info",
-  args: { name: { type: "positional", valueHint: "NAME", description: "A launcher, such as rust-linux_amd64" } },
+  args: {
+    name: {
+      type: "positional",
+      valueHint: "NAME",
+      description: "A launcher, such as rust-linux_amd64",
+    },
+  },
   examples: [
     ["sealift launchers info go-linux_amd64", "Size, digest, compiler"],
     ["sealift launchers info go-linux_amd64 --json", "The same for a program"],
@@ -77,11 +83,25 @@ export const info = command({
 
 export const test = command({
   name: "launchers test",
-  description: "Runs the conformance cases of the launcher contract on the launchers inside this program.",
+  description:
+    "Runs the conformance cases of the launcher contract on the launchers inside this program.",
   args: {
-    lang: { type: "enum", options: ["rust", "go"], valueHint: "LANG", description: "Only this one" },
-    platform: { type: "string", valueHint: "PLATFORM", description: "Default: this system; others need an emulator" },
-    filter: { type: "string", valueHint: "TEXT", description: "Only the group of that name, or cases whose name holds it" },
+    lang: {
+      type: "enum",
+      options: ["rust", "go"],
+      valueHint: "LANG",
+      description: "Only this one",
+    },
+    platform: {
+      type: "string",
+      valueHint: "PLATFORM",
+      description: "Default: this system; others need an emulator",
+    },
+    filter: {
+      type: "string",
+      valueHint: "TEXT",
+      description: "Only the group of that name, or cases whose name holds it",
+    },
   },
   examples: [
     ["sealift launchers test --filter trust", "The cases of one group"],
@@ -126,7 +146,9 @@ export const test = command({
     data.launchers
       .flatMap((stub) => [
         ...stub.failures.map(({ group, name, writer, problems }) =>
-          [view.style.red(`${stub.launcher} ${group}: ${name} (${writer})`), ...problems].join("\n  "),
+          [view.style.red(`${stub.launcher} ${group}: ${name} (${writer})`), ...problems].join(
+            "\n  ",
+          ),
         ),
         `${view.style.bold(stub.launcher)}: ${stub.passed} passed, ${stub.failed} failed, ${stub.skipped} for other systems`,
       ])
@@ -139,14 +161,37 @@ export const build = command({
   description:
     "Builds launchers from a source checkout and compares them with those inside this program, so that anyone can prove where these came from. Needs Go or Rust.",
   args: {
-    source: { type: "string", default: ".", valueHint: "DIR", description: "A checkout of sealift" },
-    lang: { type: "enum", options: ["rust", "go"], valueHint: "LANG", description: "Only this language" },
-    platform: { type: "string", repeat: true, valueHint: "PLATFORM", description: "Only these; default: this system" },
-    output: { type: "string", alias: "o", valueHint: "DIR", description: "Where to put them; default: launchers in the cache folder" },
+    source: {
+      type: "string",
+      default: ".",
+      valueHint: "DIR",
+      description: "A checkout of sealift",
+    },
+    lang: {
+      type: "enum",
+      options: ["rust", "go"],
+      valueHint: "LANG",
+      description: "Only this language",
+    },
+    platform: {
+      type: "string",
+      repeat: true,
+      valueHint: "PLATFORM",
+      description: "Only these; default: this system",
+    },
+    output: {
+      type: "string",
+      alias: "o",
+      valueHint: "DIR",
+      description: "Where to put them; default: launchers in the cache folder",
+    },
   },
   examples: [
     ["sealift launchers build --lang go -o build/stubs", "Build the Go launcher of this system"],
-    ["sealift launchers build --lang go --platform darwin_arm64 -o build/stubs", "Build one for another system"],
+    [
+      "sealift launchers build --lang go --platform darwin_arm64 -o build/stubs",
+      "Build one for another system",
+    ],
   ],
   data: v.strictObject({
     launchers: v.array(
@@ -179,9 +224,20 @@ export const build = command({
         continue;
       }
       context.progress.step(`Building ${name}`);
-      const { path, size, sha256, toolchain } = await buildStub(resolve(args.source), target, outDir);
+      const { path, size, sha256, toolchain } = await buildStub(
+        resolve(args.source),
+        target,
+        outDir,
+      );
       const embedded = listLaunchers().find((stub) => stub.name === name);
-      launchers.push({ name, path, size, sha256, toolchain, identical: embedded ? embedded.sha256 === sha256 : null });
+      launchers.push({
+        name,
+        path,
+        size,
+        sha256,
+        toolchain,
+        identical: embedded ? embedded.sha256 === sha256 : null,
+      });
     }
     if (launchers.length === 0 && !context.dryRun) {
       throw new EnvironmentError("STUB_TOOLCHAIN", "No launcher could be built", {
@@ -195,7 +251,11 @@ export const build = command({
       ...data.launchers.map(({ name, path, size, identical }) => [
         view.style.bold(name),
         view.size(size),
-        identical === null ? "not embedded" : identical ? "identical to the embedded one" : "differs from the embedded one",
+        identical === null
+          ? "not embedded"
+          : identical
+            ? "identical to the embedded one"
+            : "differs from the embedded one",
         path,
       ]),
       ...data.left_out.map(({ name, reason }) => [name, "", "left out", reason]),
@@ -215,16 +275,21 @@ export const clean = command({
     const folder = join(context.cacheDir, "launchers");
     const names = existsSync(folder) ? (await readdir(folder)).sort() : [];
     if (names.length === 0 || context.dryRun) return { folder, removed: names };
-    if (!(await context.confirm(`Remove ${names.length} launchers from ${folder}?`))) return { folder, removed: [] };
+    if (!(await context.confirm(`Remove ${names.length} launchers from ${folder}?`)))
+      return { folder, removed: [] };
     await rm(folder, { recursive: true });
     return { folder, removed: names };
   },
   render: (data) =>
-    data.removed.length === 0 ? `Nothing in ${data.folder}` : data.removed.map((name) => join(data.folder, name)).join("\n"),
+    data.removed.length === 0
+      ? `Nothing in ${data.folder}`
+      : data.removed.map((name) => join(data.folder, name)).join("\n"),
 });
 
 function unknownLauncher(name: string): EnvironmentError {
   return new EnvironmentError("LAUNCHER_MISSING", `There is no launcher ${name} in this program`, {
-    hint: `Launchers: ${listLaunchers().map((stub) => stub.name).join(", ")}`,
+    hint: `Launchers: ${listLaunchers()
+      .map((stub) => stub.name)
+      .join(", ")}`,
   });
 }

@@ -1,0 +1,2 @@
+export { EXEC_ARGV } from "./hardening.ts";
+export { main } from "./run.ts";
