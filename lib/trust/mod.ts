@@ -15,3 +15,26 @@ export {
   writeKeyPair,
 } from "./keypair.ts";
 export { loadPublicKey, loadSigner, type LoadOptions, parsePublicKey } from "./keys.ts";
+export { passphraseFrom, type PassphraseSource } from "./passphrase.ts";
+export {
+  judge,
+  type Judgement,
+  openTrustStore,
+  type Pin,
+  readStore,
+  type StoredKey,
+  type StoreFolder,
+  systemTrustFolder,
+  type TrustStore,
+  userTrustFolder,
+} from "./store.ts";
+export {
+  type Added,
+  matchKeys,
+  pinAdd,
+  pinRemove,
+  safeKeyName,
+  trustAdd,
+  trustRemove,
+  trustRevoke,
+} from "./edit.ts";
