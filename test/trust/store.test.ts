@@ -17,6 +17,7 @@ import {
   readStore,
   safeKeyName,
   signerFromSeed,
+  systemTrustFolder,
   trustAdd,
   trustRemove,
   trustRevoke,
