@@ -17,6 +17,16 @@ export function looksLikePem(text: string): boolean {
   return text.trimStart().startsWith("-----BEGIN ");
 }
 
+/**
+ * The one block of a text that may say something around it, as RFC 7468 allows and the launchers accept in a trust store.
+ * @throws KeyFormatError
+ */
+export function findPem(text: string): PemBlock {
+  const [start, end] = [text.indexOf("-----BEGIN "), text.lastIndexOf("-----")];
+  if (start < 0 || end < start) throw new KeyFormatError("there is no PEM block in it");
+  return parsePem(text.slice(start, end + 5));
+}
+
 /** @throws KeyFormatError */
 export function parsePem(text: string): PemBlock {
   const match = BLOCK.exec(text.trim());

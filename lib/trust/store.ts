@@ -3,7 +3,7 @@
  * `*.pub` keys, `*.revoked` keys and a file `pins`. Whatever cannot be read or understood in it is an error:
  * a store that is half read could miss a revocation.
  */
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import {
@@ -16,7 +16,7 @@ import {
   SealiftError,
 } from "../base/mod.ts";
 import { KeyFormatError } from "./_der.ts";
-import { parsePem } from "./_pem.ts";
+import { findPem } from "./_pem.ts";
 import { parseSpki } from "./_pkcs8.ts";
 import { isUsableKey, keyFingerprint } from "./ed25519.ts";
 
@@ -131,7 +131,7 @@ async function entries(dir: string, absentIsEmpty: boolean): Promise<string[]> {
 async function readKeys(dir: string, names: string[], ending: string): Promise<StoredKey[]> {
   const keys: StoredKey[] = [];
   for (const file of names) {
-    if (!file.endsWith(ending) || file.startsWith(".")) continue;
+    if (!file.endsWith(ending)) continue;
     const path = join(dir, file);
     const publicKey = parseKey(dir, file, await readText(dir, path));
     keys.push({ name: file.slice(0, -ending.length), path, publicKey });
@@ -141,7 +141,7 @@ async function readKeys(dir: string, names: string[], ending: string): Promise<S
 
 function parseKey(dir: string, file: string, text: string): Uint8Array {
   try {
-    const { label, body } = parsePem(text);
+    const { label, body } = findPem(text);
     if (label !== "PUBLIC KEY") throw new KeyFormatError(`a PEM block labelled "${label}"`);
     const publicKey = parseSpki(body);
     if (!isUsableKey(publicKey)) throw new KeyFormatError("a key that anyone can sign for");
@@ -169,15 +169,17 @@ export function parsePin(line: string): Pin | undefined | "malformed" {
   const [name, hex] = words;
   if (name === undefined) return undefined;
   if (words.length !== 2 || !/^[0-9a-fA-F]{64}$/.test(hex as string)) return "malformed";
-  const publicKey = Uint8Array.fromHex(hex as string);
-  return isUsableKey(publicKey) ? { package: name, publicKey } : "malformed";
+  return { package: name, publicKey: Uint8Array.fromHex(hex as string) };
 }
 
 async function readText(dir: string, path: string): Promise<string> {
   try {
+    if (!(await stat(path)).isFile()) throw unusable(dir, `${path} is not a regular file`);
     return new TextDecoder("utf-8", { fatal: true }).decode(await readFileBounded(path, MAX_FILE));
   } catch (error) {
-    if (error instanceof SealiftError) throw unreadable(dir, error);
+    if (error instanceof SealiftError || isSystemError(error)) {
+      throw unreadable(dir, ioError(error, path));
+    }
     throw unusable(dir, `${path} is not UTF-8`);
   }
 }
@@ -205,20 +207,23 @@ export function sameKey(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /**
- * Whether a package is trusted: no signer is revoked, a pinned package has one of its pinned signers,
- * and any signer is a key of the store.
+ * Whether a package is trusted: no signer is revoked, and one signer is a pinned key of the package or, when it has no
+ * pins, a key of the store. So a pin both narrows a package to its keys and trusts them for it.
  * @param signers raw keys whose signatures were verified; the first signer first
  */
 export function judge(store: TrustStore, packageName: string, signers: Uint8Array[]): Judgement {
-  const has = (keys: { publicKey: Uint8Array }[]) =>
+  const signerAmong = (keys: { publicKey: Uint8Array }[]) =>
     signers.find((signer) => keys.some((key) => sameKey(key.publicKey, signer)));
-  const first = signers[0] ? keyFingerprint(signers[0]) : "";
+  const no = (reason: Judgement["reason"], key: Uint8Array | undefined): Judgement => ({
+    trusted: false,
+    reason,
+    key: key ? keyFingerprint(key) : "",
+  });
 
-  const revoked = has(store.revoked);
-  if (revoked) return { trusted: false, reason: "TRUST_REVOKED", key: keyFingerprint(revoked) };
+  const revoked = signerAmong(store.revoked);
+  if (revoked) return no("TRUST_REVOKED", revoked);
   const pins = store.pins.filter((pin) => pin.package === packageName);
-  if (pins.length > 0 && !has(pins)) return { trusted: false, reason: "TRUST_PIN", key: first };
-  const trusted = has(store.keys);
-  if (!trusted) return { trusted: false, reason: "TRUST_UNKNOWN", key: first };
+  const trusted = signerAmong(pins.length > 0 ? pins : store.keys);
+  if (!trusted) return no(pins.length > 0 ? "TRUST_PIN" : "TRUST_UNKNOWN", signers[0]);
   return { trusted: true, reason: "ok", key: keyFingerprint(trusted) };
 }

@@ -91,10 +91,9 @@ describe("openTrustStore()", () => {
     expect(await openTrustStore({ env: home() })).toMatchObject({ dir, pins: [] });
   });
 
-  test("ignores other files, hidden files and folders without the endings", async () => {
-    await put("a.pub", publicKeyPem(A));
+  test("ignores other files, and text around a key", async () => {
+    await put("a.pub", `The key of A:\n${publicKeyPem(A)}Ask us before you trust it.\n`);
     await put(".a.pub.1234.tmp", "unfinished");
-    await put(".hidden.pub", "editor's copy");
     await put("README", "words");
     expect((await readStore(store)).keys).toHaveLength(1);
   });
@@ -109,7 +108,6 @@ describe("openTrustStore()", () => {
     ["two keys in a file", "x.pub", publicKeyPem(A) + publicKeyPem(B), "x.pub"],
     ["pins with a word too many", "pins", `app ${A.toHex()} extra\n`, "line 1 of pins"],
     ["pins with a short key", "pins", `# ok\napp ${A.toHex().slice(1)}\n`, "line 2 of pins"],
-    ["pins with a weak key", "pins", `app ${"00".repeat(32)}\n`, "line 1 of pins"],
     ["pins that are not UTF-8", "pins", new Uint8Array(9).fill(0xfe), "not UTF-8"],
     ["a huge file", "x.pub", new Uint8Array((1 << 20) + 1), "larger than"],
   ];
@@ -127,6 +125,12 @@ describe("openTrustStore()", () => {
     await expect(readStore(store)).rejects.toMatchObject({ code: "TRUST_STORE" });
     await rm(join(store, "x.pub"), { recursive: true });
     symlinkSync("nowhere", join(store, "y.revoked"));
+    await expect(readStore(store)).rejects.toMatchObject({ code: "TRUST_STORE" });
+  });
+
+  test.skipIf(!Bun.which("mkfifo"))("refuses a pipe, and does not wait for it", async () => {
+    mkdirSync(store);
+    expect(Bun.spawnSync(["mkfifo", join(store, "x.pub")]).exitCode).toBe(0);
     await expect(readStore(store)).rejects.toMatchObject({ code: "TRUST_STORE" });
   });
 
@@ -173,7 +177,15 @@ describe("judge()", () => {
       B,
     ],
     ["does not apply pins of other packages", memory([A], [], [["App", B]]), [A], "ok", A],
-    ["a pin alone trusts nobody", memory([], [], [["app", A]]), [A], "TRUST_UNKNOWN", A],
+    ["trusts a pinned key for its package", memory([], [], [["app", A]]), [A], "ok", A],
+    ["and for no other", memory([], [], [["other", A]]), [A], "TRUST_UNKNOWN", A],
+    [
+      "refuses a pinned key that is revoked",
+      memory([], [A], [["app", A]]),
+      [A],
+      "TRUST_REVOKED",
+      A,
+    ],
     ["an empty store trusts nobody", memory([]), [A], "TRUST_UNKNOWN", A],
   ];
   test.each(cases)("%s", (_, trust, signers, reason, key) => {
