@@ -23,6 +23,32 @@ export interface Noun {
 export type CommandTable = Readonly<Record<string, Leaf | Noun>>;
 
 export const commands: CommandTable = {
+  launchers: {
+    summary: "The launchers inside this program",
+    alias: ["helpers"],
+    verbs: {
+      list: {
+        summary: "List the launchers",
+        load: () => import("./commands/launchers.ts").then((m) => m.list),
+      },
+      info: {
+        summary: "Say where a launcher comes from",
+        load: () => import("./commands/launchers.ts").then((m) => m.info),
+      },
+      test: {
+        summary: "Run the conformance cases on this machine",
+        load: () => import("./commands/launchers.ts").then((m) => m.test),
+      },
+      build: {
+        summary: "Build launchers from source and compare",
+        load: () => import("./commands/launchers.ts").then((m) => m.build),
+      },
+      clean: {
+        summary: "Remove launchers from the cache",
+        load: () => import("./commands/launchers.ts").then((m) => m.clean),
+      },
+    },
+  },
   schema: {
     summary: "Print the JSON Schema of what a command answers, or list the schemas",
     load: () => import("./commands/schema.ts"),
