@@ -3,6 +3,7 @@ export * from "./clock.ts";
 export * from "./context.ts";
 export * from "./errors.ts";
 export * from "./folder.ts";
+export * from "./http.ts";
 export * from "./io.ts";
 export * from "./path.ts";
 export * from "./program.ts";
