@@ -125,7 +125,7 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  return new Uint8Array(await new Response(ReadableStream.from(stream) as ReadableStream).arrayBuffer());
+  return Buffer.concat(await Array.fromAsync(stream));
 }
 
 /** Deep merge; null removes a key; arrays are replaced, except that an object patches an array by index. */
