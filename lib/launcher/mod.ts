@@ -11,5 +11,5 @@ export {
   type StubTarget,
 } from "./recipe.ts";
 export { type CaseGroup, caseGroups } from "./conformance/cases.ts";
-export type { CaseResult } from "./conformance/runner.ts";
+export { type CaseResult, runCase } from "./conformance/runner.ts";
 export { starterFor, type StubResult, type SuiteOptions, testLaunchers } from "./conformance/suite.ts";

@@ -1,0 +1,54 @@
+/** Every command line that the documentation shows is run as it stands, page by page, in a folder of its own. */
+
+import { afterAll, describe, expect, test } from "bun:test";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { readPage } from "./pages.ts";
+
+const ROOT = join(import.meta.dir, "..", "..");
+const PAGES = [
+  "README.md",
+  ...[...new Bun.Glob("docs/{tutorial,how-to,explanation}/**/*.md").scanSync(ROOT)].sort(),
+];
+const work = mkdtempSync(join(tmpdir(), "sealift-docs-"));
+const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: serveRelease });
+
+afterAll(() => {
+  server.stop(true);
+  rmSync(work, { recursive: true, force: true });
+});
+
+describe("the documentation", () => {
+  for (const path of PAGES) {
+    const page = readPage(readFileSync(join(ROOT, path), "utf8"));
+    if (page.commands === 0) continue;
+    test(`${path}: ${page.commands} command lines do what the page says`, () => runPage(path, page.script), 240_000);
+  }
+});
+
+async function runPage(path: string, script: string): Promise<void> {
+  const folder = join(work, path.replaceAll("/", "_"));
+  mkdirSync(join(folder, "home"), { recursive: true });
+  cpSync(join(ROOT, "docs", "examples"), join(folder, "examples"), { recursive: true });
+  const text = script.replaceAll("https://sealift.example/releases", `http://127.0.0.1:${server.port}`);
+  const child = Bun.spawn(["sh", "-eu", "-c", text], {
+    cwd: folder,
+    env: {
+      PATH: `${join(ROOT, "dist")}:${process.env.PATH}`,
+      HOME: join(folder, "home"),
+      SEALIFT_CACHE: process.env.SEALIFT_TEST_CACHE ?? join(work, "cache"),
+      LC_ALL: "C.UTF-8",
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  expect({ code, output: code === 0 ? "" : `${out}\n${err}` }).toEqual({ code: 0, output: "" });
+}
+
+/** The release page of the documentation, simulated on loopback from `build/release`. */
+function serveRelease(request: Request): Response {
+  const path = join(ROOT, "build", "release", new URL(request.url).pathname);
+  return existsSync(path) ? new Response(Bun.file(path)) : new Response("not found", { status: 404 });
+}
