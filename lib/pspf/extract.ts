@@ -1,0 +1,151 @@
+/**
+ * Slots as files. The stored bytes are compared with their digest before the first file is written, and every name passes the
+ * confinement of `base` and of the tar reader, so a hostile package leaves nothing behind and writes nowhere else.
+ */
+import { lstat, mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+import {
+  AtomicFile,
+  checkArchivePath,
+  confine,
+  EnvironmentError,
+  FormatError,
+  ioError,
+} from "../base/mod.ts";
+import { extractTar, sha256File } from "../codec/mod.ts";
+import { decodedSlot, digestHolds, inSlot, slotAt, slotChanged } from "./decode.ts";
+import { MAX_FOREIGN_SLOT } from "./layout.ts";
+import type { Package, PackageSlot } from "./package.ts";
+
+export interface ExtractOptions {
+  /** Replace files that exist. */
+  force?: boolean;
+}
+
+export interface Extracted {
+  id: string;
+  /** The file, or the folder that a tar slot went into. */
+  path: string;
+  files: number;
+  /** Bytes of content. */
+  bytes: number;
+}
+
+/**
+ * One slot: the files of a tar slot into the folder `destination`, any other slot as the file `destination`; an existing folder
+ * receives it as `<destination>/<id>`. Throws `CheckError("SEAL_SLOT")`, `FormatError`, `EnvironmentError("FILE_EXISTS")`.
+ */
+export async function extractSlot(
+  pkg: Package,
+  i: number,
+  destination: string,
+  options: ExtractOptions = {},
+): Promise<Extracted> {
+  const slot = slotAt(pkg, i);
+  await checkStored(pkg, slot);
+  if (isTar(slot)) return await extractTree(pkg, slot, destination, options);
+  const path = (await isFolder(destination)) ? join(destination, fileName(slot)) : destination;
+  return await extractFile(pkg, slot, path, options);
+}
+
+/** Every slot under `dir`, each where it belongs in a work environment, or as `<dir>/<id>` with `by: "id"`. */
+export async function extractAll(
+  pkg: Package,
+  dir: string,
+  options: ExtractOptions & { by?: "target" | "id" } = {},
+): Promise<Extracted[]> {
+  const done: Extracted[] = [];
+  for (const slot of pkg.slots) {
+    const place = options.by === "id" ? confine(dir, fileName(slot)) : placeOf(pkg, slot, dir);
+    await checkStored(pkg, slot);
+    done.push(
+      isTar(slot)
+        ? await extractTree(pkg, slot, place, options)
+        : await extractFile(pkg, slot, place, options),
+    );
+  }
+  return done;
+}
+
+function isTar(slot: PackageSlot): boolean {
+  return slot.operations[0] === "tar";
+}
+
+/**
+ * Where a slot belongs under `dir`. Other writers mean the parent of a tar slot's target, because their archives
+ * hold the last part of it (format.md section 9).
+ */
+function placeOf(pkg: Package, slot: PackageSlot, dir: string): string {
+  const target = slot.target === "" ? "" : checkArchivePath(slot.target);
+  if (isTar(slot) && !pkg.sealed) return join(dir, dirname(target === "" ? "." : target));
+  if (isTar(slot)) return join(dir, target);
+  return join(dir, target === "" ? fileName(slot) : target);
+}
+
+/** The slot's id as the name of one file. Other writers put anything there. */
+function fileName(slot: PackageSlot): string {
+  const name = checkArchivePath(slot.id);
+  if (name === slot.id && name !== "" && !name.includes("/")) return name;
+  throw new FormatError("PATH_ESCAPE", `The slot id ${JSON.stringify(slot.id)} is no file name`, {
+    hint: "Extract this slot alone and name the file.",
+  });
+}
+
+async function checkStored(pkg: Package, slot: PackageSlot): Promise<void> {
+  const { start, end } = slot.region;
+  const hex = await sha256File(pkg.path, { offset: start, length: end - start });
+  if (!digestHolds(slot, hex)) throw slotChanged(pkg, slot);
+}
+
+async function extractTree(
+  pkg: Package,
+  slot: PackageSlot,
+  dir: string,
+  options: ExtractOptions,
+): Promise<Extracted> {
+  try {
+    const counts = await extractTar(decodedSlot(pkg, slot.index), dir, {
+      maxBytes: slot.originalSize ?? MAX_FOREIGN_SLOT,
+      ...(slot.chunks === undefined ? {} : { boundaries: chunkEnds(slot.chunks) }),
+      force: options.force === true,
+    });
+    return { id: slot.id, path: dir, ...counts };
+  } catch (error) {
+    throw inSlot(pkg, slot, error);
+  }
+}
+
+/** Where an entry of the tar stream must end: section 5. */
+function chunkEnds(chunks: ReadonlyArray<[number, number]>): number[] {
+  let end = 0;
+  return chunks.map(([, original]) => (end += original));
+}
+
+async function extractFile(
+  pkg: Package,
+  slot: PackageSlot,
+  path: string,
+  options: ExtractOptions,
+): Promise<Extracted> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+  } catch (error) {
+    throw ioError(error, dirname(path));
+  }
+  const force = options.force === true;
+  await using file = await AtomicFile.create(path, { mode: slot.permissions, force });
+  for await (const piece of decodedSlot(pkg, slot.index)) await file.write(piece);
+  const bytes = file.position;
+  await file.commit();
+  return { id: slot.id, path, files: 1, bytes };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw ioError(error, path) as EnvironmentError;
+  }
+}

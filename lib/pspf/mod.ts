@@ -1,0 +1,29 @@
+/** PSPF/2025: read every dialect, write the sealed profile, verify, extract, sign. The face of the room. */
+export type { IndexBlock, Signature } from "./block.ts";
+export { COMPAT_MAX_JSON, COMPAT_MIN_SLOT } from "./compat.ts";
+export { type LauncherInput, quoteWords } from "./compose.ts";
+export type { Coverage, CoverageRange } from "./coverage.ts";
+export { decodedSlot, storedSlot } from "./decode.ts";
+export { type Descriptor, type Lifecycle, LIFECYCLE_NAMES } from "./descriptor.ts";
+export { extractAll, extractSlot, type Extracted, type ExtractOptions } from "./extract.ts";
+export type { Manifest, SlotContent, SlotInput } from "./input.ts";
+export { FORMAT_VERSION, INDEX_SIZE, type Range, TRAILER_SIZE } from "./layout.ts";
+export {
+  type Metadata,
+  metadataSchema,
+  type SealedMetadata,
+  type SlotMetadata,
+} from "./metadata.ts";
+export {
+  formatOperations,
+  type Operation,
+  packChain,
+  parseOperations,
+  unpackChain,
+} from "./operations.ts";
+export type { Package, PackageSlot } from "./package.ts";
+export type { Problem, ProblemCode } from "./problem.ts";
+export { openPackage, type OpenOptions } from "./reader.ts";
+export { signPackage, type Signed, type SignOptions } from "./sign.ts";
+export { type Check, type Verdict, verifyPackage, type VerifyOptions } from "./verify.ts";
+export { writePackage, type WriteOptions, type Written } from "./writer.ts";

@@ -1,0 +1,284 @@
+/**
+ * Slots on their way into a package: operations applied, stored bytes hashed and counted, everything streamed into one
+ * temporary file beside the output, because sizes and digests stand in front of the data. What needs no operation is not
+ * copied there: it is hashed in place and copied once, and a change in between is an error.
+ */
+import { stat } from "node:fs/promises";
+
+import { type AtomicFile, EnvironmentError, ioError } from "../base/mod.ts";
+import {
+  arrangeTree,
+  type ChunkPiece,
+  compressStream,
+  readTar,
+  Sha256,
+  tarStream,
+  zstdFileChunks,
+  zstdTree,
+} from "../codec/mod.ts";
+import { unpackStream } from "./decode.ts";
+import { PackageFile } from "./file.ts";
+import { type CheckedSlot, wrong } from "./input.ts";
+import { MAX_FOREIGN_SLOT } from "./layout.ts";
+
+type Bytes = AsyncIterable<Uint8Array>;
+
+export interface StagedSlot {
+  /** Stored bytes. */
+  size: number;
+  originalSize: number;
+  /** SHA-256 of the stored bytes, 64 hex digits. */
+  checksum: string;
+  chunks?: Array<[number, number]>;
+  /** The stored bytes again, in pieces. */
+  read(): Bytes;
+}
+
+export interface StageOptions {
+  /** Seconds since 1970, for tar members without a time. */
+  epoch: number;
+  jobs?: number;
+  /** Called with the number of original bytes that went in. */
+  advance(bytes: number): void;
+  /** Whether zstd slots become chunks. */
+  chunks: boolean;
+}
+
+/** Applies a slot's operations; `stage` is where bytes go that did not stand anywhere before. */
+export async function stageSlot(
+  slot: CheckedSlot,
+  stage: AtomicFile,
+  options: StageOptions,
+): Promise<StagedSlot> {
+  const { content, operations } = slot;
+  const kinds = operations.filter((operation) => operation !== "tar");
+  if (content.kind === "stored") return await stageStored(slot, content, options);
+  if (content.kind !== "tree" && operations[0] === "tar")
+    await proveTar(slot, source(slot, options));
+  if (kinds.length === 0 && content.kind === "file") return await stageInPlace(slot, content.path);
+  if (kinds.length === 0 && content.kind === "bytes") return stageBytes(content.bytes);
+  if (kinds.length === 1 && kinds[0] === "zstd" && options.chunks) {
+    return await stageChunks(chunksOf(slot, options), stage, options);
+  }
+  return await stageStream(slot, stage, options);
+}
+
+/** The bytes before any compression. */
+async function* source(
+  slot: CheckedSlot,
+  options: StageOptions,
+): Bytes & AsyncGenerator<Uint8Array> {
+  const { content } = slot;
+  switch (content.kind) {
+    case "bytes":
+      yield content.bytes;
+      return;
+    case "tree":
+      yield* tarStream(arrangeTree(content.entries), { mtime: options.epoch });
+      return;
+    default:
+      yield* wholeFile(content.path);
+  }
+}
+
+async function* wholeFile(path: string): AsyncGenerator<Uint8Array> {
+  const file = await PackageFile.open(path);
+  try {
+    yield* file.stream({ start: 0, end: file.size });
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes a stream to the end of the stage, hashed and counted. */
+class Sink {
+  readonly start: number;
+  readonly hash = new Sha256();
+
+  constructor(private readonly stage: AtomicFile) {
+    this.start = stage.position;
+  }
+
+  async write(piece: Uint8Array): Promise<void> {
+    this.hash.update(piece);
+    await this.stage.write(piece);
+  }
+
+  get size(): number {
+    return this.stage.position - this.start;
+  }
+
+  finish(originalSize: number, chunks?: Array<[number, number]>): StagedSlot {
+    const { stage, start, size } = this;
+    return {
+      size,
+      originalSize,
+      checksum: this.hash.hex(),
+      ...(chunks === undefined ? {} : { chunks }),
+      read: () => readBack(stage, start, size),
+    };
+  }
+}
+
+async function* readBack(
+  stage: AtomicFile,
+  start: number,
+  size: number,
+): AsyncGenerator<Uint8Array> {
+  const piece = 1 << 20;
+  for (let at = 0; at < size; at += piece) {
+    yield await stage.readAt(start + at, Math.min(piece, size - at));
+  }
+}
+
+async function stageStream(
+  slot: CheckedSlot,
+  stage: AtomicFile,
+  options: StageOptions,
+): Promise<StagedSlot> {
+  let originalSize = 0;
+  async function* counted(stream: Bytes) {
+    for await (const piece of stream) {
+      originalSize += piece.length;
+      options.advance(piece.length);
+      yield piece;
+    }
+  }
+  const kinds = slot.operations.filter((operation) => operation !== "tar");
+  const packed = kinds.reduce(
+    (stream: Bytes, kind, i) => {
+      const level = i === kinds.length - 1 ? slot.level : undefined;
+      return compressStream(kind, level)(stream);
+    },
+    counted(source(slot, options)),
+  );
+  const sink = new Sink(stage);
+  for await (const piece of packed) await sink.write(piece);
+  return sink.finish(originalSize);
+}
+
+function chunksOf(slot: CheckedSlot, options: StageOptions): AsyncIterable<ChunkPiece> {
+  const how = {
+    ...(slot.level === undefined ? {} : { level: slot.level }),
+    ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+  };
+  const { content } = slot;
+  if (content.kind === "tree") {
+    return zstdTree(arrangeTree(content.entries), { ...how, mtime: options.epoch });
+  }
+  return zstdFileChunks(content.kind === "bytes" ? { bytes: content.bytes } : content.path, how);
+}
+
+async function stageChunks(
+  pieces: AsyncIterable<ChunkPiece>,
+  stage: AtomicFile,
+  options: StageOptions,
+): Promise<StagedSlot> {
+  const sink = new Sink(stage);
+  const chunks: Array<[number, number]> = [];
+  let originalSize = 0;
+  let chunkStart = 0;
+  for await (const { stored, original, end } of pieces) {
+    await sink.write(stored);
+    if (!end) continue;
+    chunks.push([sink.size - chunkStart, original]);
+    chunkStart = sink.size;
+    originalSize += original;
+    options.advance(original);
+  }
+  return sink.finish(originalSize, chunks);
+}
+
+function stageBytes(bytes: Uint8Array): StagedSlot {
+  return {
+    size: bytes.length,
+    originalSize: bytes.length,
+    checksum: new Sha256().update(bytes).hex(),
+    read: async function* () {
+      yield bytes;
+    },
+  };
+}
+
+async function stageInPlace(slot: CheckedSlot, path: string): Promise<StagedSlot> {
+  const hash = new Sha256();
+  let size = 0;
+  for await (const piece of wholeFile(path)) {
+    hash.update(piece);
+    size += piece.length;
+  }
+  const checksum = hash.hex();
+  return { size, originalSize: size, checksum, read: () => unchanged(slot, path, checksum) };
+}
+
+/** The file once more; an error when it is not what was hashed. */
+async function* unchanged(
+  slot: CheckedSlot,
+  path: string,
+  checksum: string,
+): AsyncGenerator<Uint8Array> {
+  const hash = new Sha256();
+  for await (const piece of wholeFile(path)) {
+    hash.update(piece);
+    yield piece;
+  }
+  if (hash.hex() === checksum) return;
+  throw new EnvironmentError("FILE_CHANGED", `${path}: changed while slot ${slot.id} was packed`, {
+    hint: "Pack again when nothing writes to the file.",
+    details: { path, slot: slot.id },
+  });
+}
+
+/** Bytes that someone else encoded: decoded once, so that the chain written beside them is true. */
+async function stageStored(
+  slot: CheckedSlot,
+  content: { path: string; originalSize?: number },
+  options: StageOptions,
+): Promise<StagedSlot> {
+  const max = content.originalSize ?? MAX_FOREIGN_SLOT;
+  const decoded = unpackStream(wholeFile(content.path), slot.operations, max);
+  let originalSize = 0;
+  async function* counted() {
+    for await (const piece of decoded) {
+      originalSize += piece.length;
+      options.advance(piece.length);
+      yield piece;
+    }
+  }
+  try {
+    if (slot.operations[0] === "tar") for await (const _ of readTar(counted()));
+    else for await (const _ of counted());
+  } catch (error) {
+    throw notEncoded(slot, error);
+  }
+  if (content.originalSize !== undefined && originalSize !== content.originalSize) {
+    throw wrong("SLOT_SIZE", slot, `holds ${originalSize} bytes, not ${content.originalSize}`);
+  }
+  return { ...(await stageInPlace(slot, content.path)), originalSize };
+}
+
+async function proveTar(slot: CheckedSlot, stream: Bytes): Promise<void> {
+  try {
+    for await (const _ of readTar(stream));
+  } catch (error) {
+    throw notEncoded(slot, error);
+  }
+}
+
+function notEncoded(slot: CheckedSlot, error: unknown): unknown {
+  if (!(error instanceof Error) || !("exit" in error) || error.exit !== 3) return error;
+  const operations = slot.operations.join("|");
+  return wrong("SLOT_CONTENT", slot, `its content is not ${operations}: ${error.message}`);
+}
+
+/** Bytes of content that a slot will take in, as far as its input says; for progress. */
+export async function expectedSize(slot: CheckedSlot): Promise<number> {
+  const { content } = slot;
+  if (content.kind === "bytes") return content.bytes.length;
+  if (content.kind === "tree") return content.entries.reduce((sum, entry) => sum + entry.size, 0);
+  try {
+    return (await stat(content.path)).size;
+  } catch (error) {
+    throw ioError(error, content.path);
+  }
+}
