@@ -76,7 +76,7 @@ function isTar(slot: PackageSlot): boolean {
  * Where a slot belongs under `dir`. Other writers mean the parent of a tar slot's target, because their archives
  * hold the last part of it (format.md section 9).
  */
-function placeOf(pkg: Package, slot: PackageSlot, dir: string): string {
+export function placeOf(pkg: Package, slot: PackageSlot, dir: string): string {
   const target = slot.target === "" ? "" : checkArchivePath(slot.target);
   if (isTar(slot) && !pkg.sealed) return join(dir, dirname(target === "" ? "." : target));
   if (isTar(slot)) return join(dir, target);
