@@ -88,13 +88,14 @@ export async function build(target: Target, output: string): Promise<string> {
 
 /** Only what the program is made of, so that no setting or stray file of the checkout takes part. */
 async function stageSources(stage: string): Promise<void> {
-  await mkdir(join(stage, "build"));
+  for (const folder of ["build", "test"]) await mkdir(join(stage, folder));
   for (const name of [
     "main.ts",
     "lib",
     "package.json",
     "tsconfig.json",
     join("build", "launchers"),
+    join("test", "conformance"),
   ]) {
     await cp(join(ROOT, name), join(stage, name), { recursive: true });
   }

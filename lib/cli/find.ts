@@ -1,8 +1,7 @@
 /** Which command a line means: the first words that are neither global options nor their values. */
-import { UsageError } from "../base/mod.ts";
+import { suggest, UsageError } from "../base/mod.ts";
 import { type CommandTable, isNoun, type Leaf, type Noun } from "./commands.ts";
 import { globalArgs } from "./globals.ts";
-import { suggest } from "./suggest.ts";
 
 export type Found =
   | { kind: "program"; words: string[] }

@@ -2,9 +2,8 @@
  * Words of a command line → values. Strict: an unknown, repeated or valueless option is an error that names the nearest
  * one; nothing is guessed. `--` must have been cut off before.
  */
-import { UsageError } from "../base/mod.ts";
+import { suggest, UsageError } from "../base/mod.ts";
 import type { Arg, Args } from "./command.ts";
-import { suggest } from "./suggest.ts";
 
 export interface Parsed {
   /** By the name in the definition; every defined name is present, absent ones hold their default or `undefined`. */

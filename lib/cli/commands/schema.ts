@@ -1,9 +1,8 @@
 import * as v from "valibot";
 
-import { UsageError } from "../../base/mod.ts";
+import { suggest, UsageError } from "../../base/mod.ts";
 import { command } from "../command.ts";
 import { listSchemas, schemaOf } from "../schemas.ts";
-import { suggest } from "../suggest.ts";
 
 export default command({
   name: "schema",
