@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+)
+
+// execute starts the program: in place of this process where the system can, else as a child whose end is waited for.
+func execute(job *Job) (int, error) {
+	if !job.spawn && canReplace {
+		return 0, startFailure(job, replaceProcess(job.path, job.argv, job.env))
+	}
+	if job.runDir != "" {
+		defer func() { _ = removeTree(job.runDir) }()
+	}
+	code, err := spawn(job.path, job.argv, job.env)
+	if err != nil {
+		return 0, startFailure(job, err)
+	}
+	for _, program := range job.shutdown {
+		runShutdown(program, append(job.env, "SEALIFT_EXIT_CODE="+strconv.Itoa(code)))
+	}
+	return code, nil
+}
+
+// startFailure says why a program did not start; on a file system mounted noexec the system's own words would mislead.
+func startFailure(job *Job, err error) error {
+	if os.IsPermission(err) && mountedNoexec(job.path) {
+		return fail("CACHE_NOEXEC", "path", job.base)
+	}
+	return fail("EXEC_FAILED", "path", job.path, "detail", reason(err))
+}
+
+// runShutdown runs a shutdown slot; its exit code changes nothing.
+func runShutdown(program string, env []string) {
+	command := &exec.Cmd{Path: program, Args: []string{program}, Env: newEnviron(env).list(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	if err := command.Run(); err != nil {
+		warn(fail("EXEC_FAILED", "path", program, "detail", reason(err)))
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// canReplace: this system has no exec; the program is always a child.
+const canReplace = false
+
+func replaceProcess(string, []string, []string) error { return errors.ErrUnsupported }
+
+// spawn runs the program in a job object that ends with this process, so that no child outlives a killed launcher.
+func spawn(path string, argv, env []string) (int, error) {
+	// The console sends Ctrl-C to the child too; this process only has to wait for what the child makes of it.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	job, err := newJob()
+	if err != nil {
+		return 0, err
+	}
+	defer windows.CloseHandle(job)
+	command := &exec.Cmd{Path: withExtension(path), Args: argv, Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	if err := command.Start(); err != nil {
+		return 0, err
+	}
+	if err := assign(job, uint32(command.Process.Pid)); err != nil {
+		debugf("no job object", "detail", reason(err))
+	}
+	err = command.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return 0, err
+	}
+	return command.ProcessState.ExitCode(), nil
+}
+
+func newJob() (windows.Handle, error) {
+	job, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return 0, err
+	}
+	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	limits.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
+		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
+	return job, err
+}
+
+func assign(job windows.Handle, pid uint32) error {
+	process, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, pid)
+	if err != nil {
+		return err
+	}
+	defer windows.CloseHandle(process)
+	return windows.AssignProcessToJobObject(job, process)
+}
+
+func exitCode(state *os.ProcessState) int { return state.ExitCode() }
+
+func processExists(pid int) bool {
+	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
+	if err != nil {
+		return !errors.Is(err, windows.ERROR_INVALID_PARAMETER)
+	}
+	defer windows.CloseHandle(process)
+	var code uint32
+	const stillActive = 259
+	return windows.GetExitCodeProcess(process, &code) != nil || code == stillActive
+}
+
+func isTerminal(file *os.File) bool {
+	var mode uint32
+	return windows.GetConsoleMode(windows.Handle(file.Fd()), &mode) == nil
+}
+
+// withExtension adds the ending that the file has on this system when the command leaves it out.
+func withExtension(path string) string {
+	for _, ending := range append([]string{""}, extensions()...) {
+		if _, _, regular := statFile(path + ending); regular && (ending != "" || filepath.Ext(path) != "") {
+			return path + ending
+		}
+	}
+	return path
+}
+
+func extensions() []string {
+	list := os.Getenv("PATHEXT")
+	if list == "" {
+		list = ".COM;.EXE;.BAT;.CMD"
+	}
+	return strings.Split(strings.ToLower(list), ";")
+}
+
+// searchPath finds a program by its bare name in a PATH, or "".
+func searchPath(name, path string) string {
+	for _, dir := range filepath.SplitList(path) {
+		if dir == "" {
+			continue
+		}
+		candidate := withExtension(filepath.Join(dir, name))
+		if _, _, regular := statFile(candidate); regular {
+			return candidate
+		}
+	}
+	return ""
+}

@@ -1,0 +1,5 @@
+package main
+
+import "syscall"
+
+func modified(stat *syscall.Stat_t) int64 { return stat.Mtimespec.Sec*1e9 + stat.Mtimespec.Nsec }

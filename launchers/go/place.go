@@ -1,0 +1,102 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Workenv names the places of one package on this machine.
+type Workenv struct {
+	base string // <base>
+	root string // <base>/workenv/<name>-<version>-<16 hex>
+	name string // the last part of root
+}
+
+func (w *Workenv) state(parts ...string) string {
+	return filepath.Join(append([]string{w.root, stateFolder}, parts...)...)
+}
+
+func (w *Workenv) storePath(sum string) string { return filepath.Join(w.base, "store", sum) }
+
+// at is the place of a relative path with "/" below the root.
+func (w *Workenv) at(path string) string { return filepath.Join(w.root, filepath.FromSlash(path)) }
+
+// locateWorkenv finds the base folder, checks that only its owner can change it, and names the work environment.
+func locateWorkenv(pkg *Package) (*Workenv, error) {
+	base, err := cacheBase()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBase(base); err != nil {
+		return nil, err
+	}
+	name := workenvName(pkg)
+	return &Workenv{base: base, root: filepath.Join(base, "workenv", name), name: name}, nil
+}
+
+func workenvName(pkg *Package) string {
+	name := pkg.plan.name + "-" + pkg.plan.version + "-" + pkg.identity[:16]
+	if runtime.GOOS != "windows" {
+		return name
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`<>:"|?*`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+}
+
+func cacheBase() (string, error) {
+	return standardFolder("SEALIFT_CACHE", "XDG_CACHE_HOME", ".cache/sealift", "Library/Caches/sealift", `sealift\cache`)
+}
+
+// dataFolder is where config and persistent slots of a package live.
+func dataFolder(pkg *Package) (string, error) {
+	base, err := standardFolder("SEALIFT_DATA", "XDG_DATA_HOME", ".local/share/sealift", "Library/Application Support/sealift", `sealift\data`)
+	return filepath.Join(base, pkg.plan.name), err
+}
+
+// standardFolder follows the folder rules of docs/reference/launcher.md: the own variable, XDG, the system's place.
+func standardFolder(own, xdg, home, darwin, windows string) (string, error) {
+	if dir := os.Getenv(own); dir != "" {
+		return absoluteFolder(own, dir)
+	}
+	if runtime.GOOS == "windows" {
+		if dir := os.Getenv("LOCALAPPDATA"); dir != "" {
+			dir, err := absoluteFolder("LOCALAPPDATA", dir)
+			return filepath.Join(dir, windows), err
+		}
+		return "", fail("CACHE_UNSET")
+	}
+	if dir := os.Getenv(xdg); dir != "" {
+		dir, err := absoluteFolder(xdg, dir)
+		return filepath.Join(dir, "sealift"), err
+	}
+	dir := os.Getenv("HOME")
+	if dir == "" {
+		return "", fail("CACHE_UNSET")
+	}
+	dir, err := absoluteFolder("HOME", dir)
+	if runtime.GOOS == "darwin" {
+		home = darwin
+	}
+	return filepath.Join(dir, home), err
+}
+
+func absoluteFolder(variable, dir string) (string, error) {
+	if !filepath.IsAbs(dir) {
+		return "", fail("CACHE_RELATIVE", "name", variable, "actual", dir)
+	}
+	return filepath.Clean(dir), nil
+}
+
+// makePrivate creates dir and its missing parents with mode 0700.
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail("CACHE_CREATE", "path", dir, "detail", reason(err))
+	}
+	return nil
+}
