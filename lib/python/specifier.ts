@@ -1,0 +1,9 @@
+/** PEP 440 questions that sealift asks; the answers are those of `@renovatebot/pep440`, a port of `packaging`. */
+import { satisfies } from "@renovatebot/pep440";
+
+/** Whether the Python `version` fits `requires-python`. A malformed specifier fits nothing. */
+export function satisfiesPython(version: string, requires: string): boolean {
+  if (requires.trim() === "") return true;
+  // A pre-release of Python is meant when it is the one at hand.
+  return satisfies(version, requires, { prereleases: true });
+}
