@@ -7,9 +7,16 @@
  */
 import { EnvironmentError, isSystemError } from "../base/mod.ts";
 
+let closed = false;
+
+/** Nothing more is a result: an error was the answer. */
+export function closeResult(): void {
+  closed = true;
+}
+
 /** Writes the result. Text that does not end in a line feed gets one. */
 export async function writeResult(text: string): Promise<void> {
-  if (text === "") return;
+  if (text === "" || closed) return;
   await guarded(() => Bun.write(Bun.stdout, text.endsWith("\n") ? text : `${text}\n`));
 }
 

@@ -1,6 +1,6 @@
 /** The one place where an error becomes text or JSON and an exit code. */
 import { InternalError, ioError, SealiftError } from "../base/mod.ts";
-import { note, writeResult } from "./output.ts";
+import { closeResult, note, writeResult } from "./output.ts";
 import { makeStyle, printable } from "./view.ts";
 
 export interface ReportOptions {
@@ -15,6 +15,7 @@ export async function report(thrown: unknown, options: ReportOptions): Promise<n
   const error = classify(thrown);
   if (options.json) await writeResult(JSON.stringify(document(error)));
   else note(text(error, options.color()));
+  closeResult();
   if (options.debug || error instanceof InternalError) note(stackOf(error));
   return error.exit;
 }

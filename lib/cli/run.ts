@@ -11,14 +11,18 @@ import { writeResult } from "./output.ts";
 import { useColor } from "./terminal.ts";
 
 /** Runs the program with the words after its name. Never throws; sets `process.exitCode`. */
-export async function main(words: readonly string[]): Promise<void> {
+export async function main(
+  words: readonly string[],
+  table: CommandTable = commands,
+): Promise<void> {
   const cut = words.indexOf("--");
   const head = cut === -1 ? words : words.slice(0, cut);
   const rest = cut === -1 ? undefined : words.slice(cut + 1);
-  process.on("unhandledRejection", (error) => void fail(error, head));
+  // A failure that nobody awaited ends the program as any other: with a report and an exit code.
+  const stray = new Promise<never>((_, reject) => process.on("unhandledRejection", reject));
   try {
     checkRuntimeFlags();
-    process.exitCode = await dispatch(head, rest, commands);
+    process.exitCode = await Promise.race([dispatch(head, rest, table), stray]);
   } catch (error) {
     await fail(error, head);
   }
@@ -45,7 +49,7 @@ function colorWord(head: readonly string[]): Globals["color"] {
 }
 
 /** @returns the exit code */
-export async function dispatch(
+async function dispatch(
   head: readonly string[],
   rest: readonly string[] | undefined,
   table: CommandTable,
