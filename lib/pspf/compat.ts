@@ -4,8 +4,10 @@
  * Where those launchers would misread, ignore or crash, the writer says so and names the rule, instead of writing a package that
  * fails elsewhere. The rules are facts about those launchers.
  */
+import { posix } from "node:path";
+
 import { FormatError } from "../base/mod.ts";
-import type { TreeEntry } from "../codec/mod.ts";
+import { parentOf, type TreeEntry } from "../codec/mod.ts";
 import { type CheckedSlot, type Manifest, wrong } from "./input.ts";
 import type { SealedMetadata } from "./metadata.ts";
 import { isObject } from "./normalize.ts";
@@ -68,15 +70,15 @@ function checkSlot(slot: CheckedSlot): void {
   if (slot.platform !== undefined) {
     throw rule("platform", slot, "a slot for one platform is extracted on all of them there");
   }
-  if (slot.content.kind === "tree") refuseFolderLinks(slot, slot.content.entries);
+  if (slot.content.kind === "tree") checkCompatTree(slot, slot.content.entries);
 }
 
-/** The Go launcher copies what a link points to, and fails for folders and for links to nothing. */
-function refuseFolderLinks(slot: CheckedSlot, entries: readonly TreeEntry[]): void {
-  const types = new Map(entries.map((entry) => [entry.path, entry]));
+/** The Go launcher drops hard links, copies what a symbolic link points to, and fails for folders and for links to nothing. */
+export function checkCompatTree(slot: CheckedSlot, entries: readonly TreeEntry[]): void {
+  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
   for (const entry of entries) {
-    if (entry.type !== "symlink") continue;
-    if (resolveLink(entry, types)?.type === "file") continue;
+    if (entry.type === "hardlink") throw rule("hard-link", slot, `${entry.path} is a hard link`);
+    if (entry.type !== "symlink" || resolveLink(entry, byPath)?.type === "file") continue;
     throw rule("symlink", slot, `${entry.path} is a symbolic link to no file of the slot`);
   }
 }
@@ -84,22 +86,30 @@ function refuseFolderLinks(slot: CheckedSlot, entries: readonly TreeEntry[]): vo
 function resolveLink(from: TreeEntry, entries: Map<string, TreeEntry>): TreeEntry | undefined {
   let entry: TreeEntry | undefined = from;
   for (let hops = 0; entry?.type === "symlink" && hops < 40; hops++) {
-    const base = new URL(`x:///${encodeURI(entry.path)}`);
-    const path: string = decodeURI(new URL(encodeURI(entry.link ?? ""), base).pathname.slice(1));
-    entry = entries.get(path);
+    entry = entries.get(posix.join(parentOf(entry.path), entry.link ?? ""));
   }
   return entry;
 }
 
 function checkExecution(manifest: Manifest, slots: readonly CheckedSlot[]): void {
-  const { argv, command, entries } = manifest.execution;
+  const { entries } = manifest.execution;
   if (Object.keys(entries ?? {}).length > 0) {
     throw broken("ENTRIES", "execution.entries", "those launchers start one command only");
   }
-  const words = argv ?? (command ?? "").split(" ").filter((word) => word !== "");
+  const words = commandWords(manifest);
   if (words.length === 0) throw broken("COMMAND", "execution.command", "is empty");
   words.forEach((word) => checkWord(word, "execution.command"));
   checkProgram(words[0] as string, manifest, slots);
+}
+
+function commandWords({ execution }: Manifest): string[] {
+  return execution.argv ?? (execution.command ?? "").split(" ").filter((word) => word !== "");
+}
+
+/** The manifest with its command as plain words: one of those launchers takes quotes for characters. */
+export function compatManifest(manifest: Manifest): Manifest {
+  const command = commandWords(manifest).join(" ");
+  return { ...manifest, execution: { ...manifest.execution, command } };
 }
 
 function checkWord(word: string, field: string): void {

@@ -120,15 +120,38 @@ function modeText(slot: SlotInput): string {
 
 /** Two slots must not write one file where they can meet; folded, so a package means the same on every system. */
 function refuseCollisions(slots: readonly CheckedSlot[]): void {
-  const files = slots.filter((slot) => slot.operations[0] !== "tar" && slot.share !== true);
-  for (const [i, slot] of files.entries()) {
-    for (const other of files.slice(0, i)) {
-      if (!canMeet(slot, other)) continue;
-      const [a, b] = [slot.target.toLowerCase(), other.target.toLowerCase()];
-      if (a !== b && !a.startsWith(`${b}/`) && !b.startsWith(`${a}/`)) continue;
+  const files = new Map<string, CheckedSlot[]>();
+  const folders = new Map<string, CheckedSlot[]>();
+  for (const slot of slots) {
+    if (slot.operations[0] === "tar" || slot.share === true) continue;
+    const target = slot.target.toLowerCase();
+    const above = parentsOf(target);
+    const others = [target, ...above].flatMap((path) => files.get(path) ?? []);
+    const other = [...others, ...(folders.get(target) ?? [])].find((found) => canMeet(slot, found));
+    if (other !== undefined) {
       throw wrong("SLOT_COLLISION", slot, `target ${slot.target} collides with slot ${other.id}`);
     }
+    files.set(target, [...(files.get(target) ?? []), slot]);
+    // One slot per platform and place is enough: whatever meets another of them has met it too.
+    for (const path of above) noteFolder(folders, path, slot);
   }
+}
+
+function parentsOf(path: string): string[] {
+  const parents: string[] = [];
+  for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
+    parents.push(path.slice(0, at));
+  }
+  return parents;
+}
+
+function noteFolder(folders: Map<string, CheckedSlot[]>, path: string, slot: CheckedSlot): void {
+  const known = folders.get(path) ?? [];
+  const isKnown = known.some(
+    (other) =>
+      other.platform === slot.platform && folderOf(other.lifecycle) === folderOf(slot.lifecycle),
+  );
+  if (!isKnown) folders.set(path, [...known, slot]);
 }
 
 /** Whether two slots can be extracted on one system into one folder. */

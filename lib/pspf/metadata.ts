@@ -141,6 +141,8 @@ export interface SlotMetadata {
   source: string;
   /** Relative to the work environment, a `{workenv}/` prefix dropped, `""` = its root. */
   target: string;
+  /** Bytes after every decompression, when the writer says so. */
+  original_size?: number;
   /** 64 hex digits of the SHA-256 of the stored bytes. */
   checksum?: string;
   purpose: string;

@@ -5,7 +5,13 @@ export { type LauncherInput, quoteWords } from "./compose.ts";
 export type { Coverage, CoverageRange } from "./coverage.ts";
 export { decodedSlot, storedSlot } from "./decode.ts";
 export { type Descriptor, type Lifecycle, LIFECYCLE_NAMES } from "./descriptor.ts";
-export { extractAll, extractSlot, type Extracted, type ExtractOptions, placeOf } from "./extract.ts";
+export {
+  extractAll,
+  extractSlot,
+  type Extracted,
+  type ExtractOptions,
+  placeOf,
+} from "./extract.ts";
 export type { Manifest, SlotContent, SlotInput } from "./input.ts";
 export { FORMAT_VERSION, INDEX_SIZE, type Range, TRAILER_SIZE } from "./layout.ts";
 export {

@@ -163,6 +163,7 @@ function normalizeSlot(slot: Reader, i: number): SlotMetadata {
     id: slot.text("id") || `slot_${i}`,
     source: slot.text("source") ?? "",
     target: relativeTarget(slot.text("target") ?? ""),
+    original_size: slot.number("original_size"),
     checksum: digestHex(slot.text("checksum")),
     purpose: slot.text("purpose") ?? "",
     lifecycle: slot.text("lifecycle") ?? "",

@@ -113,8 +113,8 @@ export class Problems {
     this.found.push(entry);
   }
 
-  /** Something that nothing can be read after. */
+  /** Something that nothing can be read after. An earlier problem is its cause and is named instead. */
   fatal(code: ProblemCode, details: Record<string, string | number> = {}): never {
-    throw problemError(problem(code, { file: this.file, ...details }));
+    throw problemError(this.found[0] ?? problem(code, { file: this.file, ...details }));
   }
 }

@@ -30,8 +30,8 @@ export function describeSlots(
       target: slot.target,
       operations: chainOf(descriptor, slot.id, problems),
       size: region.end - region.start,
-      // Other writers put the stored size here, or the size of a folder's inode.
-      ...(sealed ? { originalSize: Number(descriptor.originalSize) } : {}),
+      // Never the descriptor's: other writers put the stored size there, or the size of a folder's inode.
+      ...(slot.original_size === undefined ? {} : { originalSize: slot.original_size }),
       lifecycle: slot.lifecycle,
       purpose: slot.purpose,
       ...(slot.platform === undefined ? {} : { platform: slot.platform }),

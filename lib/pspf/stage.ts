@@ -13,6 +13,7 @@ import {
   readTar,
   Sha256,
   tarStream,
+  type TreeEntry,
   zstdFileChunks,
   zstdTree,
 } from "../codec/mod.ts";
@@ -42,6 +43,8 @@ export interface StageOptions {
   advance(bytes: number): void;
   /** Whether zstd slots become chunks. */
   chunks: boolean;
+  /** Sees the entries of a tar archive that was made elsewhere; throws to refuse it. */
+  judgeTree?(slot: CheckedSlot, entries: readonly TreeEntry[]): void;
 }
 
 /** Applies a slot's operations; `stage` is where bytes go that did not stand anywhere before. */
@@ -53,9 +56,12 @@ export async function stageSlot(
   const { content, operations } = slot;
   const kinds = operations.filter((operation) => operation !== "tar");
   if (content.kind === "stored") return await stageStored(slot, content, options);
-  if (content.kind !== "tree" && operations[0] === "tar")
-    await proveTar(slot, source(slot, options));
-  if (kinds.length === 0 && content.kind === "file") return await stageInPlace(slot, content.path);
+  if (content.kind !== "tree" && operations[0] === "tar") {
+    await proveTar(slot, source(slot, options), options);
+  }
+  if (kinds.length === 0 && content.kind === "file") {
+    return await stageInPlace(slot, content.path, options.advance);
+  }
   if (kinds.length === 0 && content.kind === "bytes") return stageBytes(content.bytes);
   if (kinds.length === 1 && kinds[0] === "zstd" && options.chunks) {
     return await stageChunks(chunksOf(slot, options), stage, options);
@@ -200,12 +206,17 @@ function stageBytes(bytes: Uint8Array): StagedSlot {
   };
 }
 
-async function stageInPlace(slot: CheckedSlot, path: string): Promise<StagedSlot> {
+async function stageInPlace(
+  slot: CheckedSlot,
+  path: string,
+  advance: (bytes: number) => void = () => {},
+): Promise<StagedSlot> {
   const hash = new Sha256();
   let size = 0;
   for await (const piece of wholeFile(path)) {
     hash.update(piece);
     size += piece.length;
+    advance(piece.length);
   }
   const checksum = hash.hex();
   return { size, originalSize: size, checksum, read: () => unchanged(slot, path, checksum) };
@@ -245,24 +256,32 @@ async function stageStored(
       yield piece;
     }
   }
-  try {
-    if (slot.operations[0] === "tar") for await (const _ of readTar(counted()));
-    else for await (const _ of counted());
-  } catch (error) {
-    throw notEncoded(slot, error);
-  }
+  if (slot.operations[0] === "tar") await proveTar(slot, counted(), options);
+  else await prove(slot, counted());
   if (content.originalSize !== undefined && originalSize !== content.originalSize) {
     throw wrong("SLOT_SIZE", slot, `holds ${originalSize} bytes, not ${content.originalSize}`);
   }
   return { ...(await stageInPlace(slot, content.path)), originalSize };
 }
 
-async function proveTar(slot: CheckedSlot, stream: Bytes): Promise<void> {
+async function prove(slot: CheckedSlot, stream: Bytes): Promise<void> {
   try {
-    for await (const _ of readTar(stream));
+    for await (const _ of stream);
   } catch (error) {
     throw notEncoded(slot, error);
   }
+}
+
+async function proveTar(slot: CheckedSlot, stream: Bytes, options: StageOptions): Promise<void> {
+  const entries: TreeEntry[] = [];
+  async function* members() {
+    for await (const { entry } of readTar(stream)) {
+      if (options.judgeTree !== undefined) entries.push(entry);
+      yield new Uint8Array(0);
+    }
+  }
+  await prove(slot, members());
+  options.judgeTree?.(slot, entries);
 }
 
 function notEncoded(slot: CheckedSlot, error: unknown): unknown {

@@ -49,8 +49,8 @@ export interface Verdict {
 }
 
 /**
- * The verdict on a package. A failed check is a "no" in the verdict; throws `FormatError` when the file cannot be understood, and
- * `EnvironmentError` when it cannot be read.
+ * The verdict on a package. A failed check is a "no" in the verdict. Throws `FormatError` when the file cannot be understood, `CheckError`
+ * when that is so because an earlier check failed (metadata that is damaged cannot be parsed), `EnvironmentError` when it cannot be read.
  */
 export async function verifyPackage(path: string, options: VerifyOptions = {}): Promise<Verdict> {
   const pkg = await openTolerant(path, "checks");

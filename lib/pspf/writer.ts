@@ -4,15 +4,21 @@
  */
 import { gzipSync } from "node:zlib";
 
-import { AtomicFile, type Progress, silentProgress, version } from "../base/mod.ts";
+import { AtomicFile, FormatError, type Progress, silentProgress, version } from "../base/mod.ts";
 import { gzipStored, sha256, sha256Hex } from "../codec/mod.ts";
 import type { Signer } from "../trust/mod.ts";
 import { encodeSignatures } from "./block.ts";
-import { checkCompat, compatDocument, compatSlots } from "./compat.ts";
+import {
+  checkCompat,
+  checkCompatTree,
+  compatDocument,
+  compatManifest,
+  compatSlots,
+} from "./compat.ts";
 import { composeSealed, type LauncherInput } from "./compose.ts";
 import { deriveIndex, deriveLayout, deriveTable, type Layout } from "./derive.ts";
 import { type CheckedSlot, checkSlots, type Manifest, type SlotInput } from "./input.ts";
-import { MAGIC_END, MAGIC_START } from "./layout.ts";
+import { MAGIC_END, MAGIC_START, MAX_METADATA_STORED } from "./layout.ts";
 import type { SealedMetadata } from "./metadata.ts";
 import { expectedSize, type StagedSlot, stageSlot } from "./stage.ts";
 
@@ -53,7 +59,7 @@ export async function writePackage(out: string, options: WriteOptions): Promise<
   await using stage = await AtomicFile.create(out, { force, mode: 0o600 });
   const staged = await stageAll(slots, stage, options);
   const sealed = composeSealed({
-    manifest: options.manifest,
+    manifest: isCompat ? compatManifest(options.manifest) : options.manifest,
     launcher: options.launcher,
     slots,
     staged,
@@ -91,6 +97,7 @@ async function stageAll(
         ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
         advance: (bytes) => task.advance(bytes),
         chunks: options.profile === "sealed",
+        ...(options.profile === "flavorpack" ? { judgeTree: checkCompatTree } : {}),
       }),
     );
     task.done();
@@ -107,6 +114,13 @@ interface Parts {
 
 function assemble(options: WriteOptions, sealed: SealedMetadata, json: Uint8Array): Parts {
   const metadata = options.profile === "sealed" ? gzipStored(json) : gzipOrdinary(json);
+  if (metadata.length > MAX_METADATA_STORED) {
+    throw new FormatError(
+      "METADATA_SIZE",
+      `The metadata has ${metadata.length} bytes, more than ${MAX_METADATA_STORED}`,
+      { hint: "Use fewer slots: a folder can be one slot, whatever is in it." },
+    );
+  }
   const layout = deriveLayout(
     options.launcher.bytes.length,
     metadata.length,
