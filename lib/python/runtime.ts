@@ -31,10 +31,11 @@ import {
   loaderView,
   resolveLibraries,
 } from "./libraries.ts";
+import { stripElf } from "./strip.ts";
 import { findTool } from "./tools.ts";
 
 /** Raised when the same input would give another result. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 export interface Runtime {
   /** Folder in the cache. */
@@ -68,7 +69,7 @@ const LEFT_FOLDERS = new Set([
   "pydoc_data/__pycache__",
 ]);
 const LEFT_FILES = [
-  /^turtle\.py$/,
+  /^(?:turtle|sitecustomize|usercustomize)\.py$/,
   /(?:^|\/)EXTERNALLY-MANAGED$/,
   /^lib-dynload\/(?:_test|_ctypes_test|_xxtestfuzz|xxlimited|_tkinter|nis\.)/,
 ];
@@ -172,10 +173,12 @@ async function build(
   folder: string,
   level: OptimisationLevel,
 ): Promise<void> {
-  for (const { from, to } of [...plan.files, ...plan.libraries]) {
+  const libraries = plan.libraries.map((library) => ({ ...library, elf: true }));
+  for (const { from, to, elf } of [...plan.files, ...libraries]) {
     const target = join(folder, to);
     mkdirSync(dirname(target), { recursive: true });
     copyFileSync(realpathSync(from), target);
+    if (elf) stripFile(target);
     chmodSync(target, to.startsWith("bin/") ? 0o755 : 0o644);
   }
   for (const name of ["python3", "python"])
@@ -189,6 +192,11 @@ async function build(
   await tryOut(python, folder);
 }
 
+function stripFile(path: string): void {
+  const smaller = stripElf(readFileSync(path));
+  if (smaller !== undefined) writeFileSync(path, smaller);
+}
+
 /** Gives each file that needs a bundled library, or has an absolute search path, one relative search path: `lib/` of the runtime. */
 async function relativeSearchPaths(ctx: Context, folder: string, files: string[]): Promise<void> {
   const patchelf = await findTool(ctx, "patchelf");
@@ -200,8 +208,8 @@ async function relativeSearchPaths(ctx: Context, folder: string, files: string[]
     if (!needs && searches.length === 0) continue;
     const toLib = relative(dirname(file), "lib");
     const origin = toLib === "" ? "$ORIGIN" : `$ORIGIN/${toLib}`;
-    const change = needs ? ["--set-rpath", origin] : ["--remove-rpath"];
-    const { code, stderr } = await run([patchelf.path, ...change, path], {
+    // Set also where it is not needed: removing the entry would leave the old path in the string table.
+    const { code, stderr } = await run([patchelf.path, "--set-rpath", origin, path], {
       env: ctx.env,
       timeoutMs: 60_000,
     });
