@@ -23,6 +23,38 @@ export interface Noun {
 export type CommandTable = Readonly<Record<string, Leaf | Noun>>;
 
 export const commands: CommandTable = {
+  pack: {
+    summary: "Pack a project into one signed file",
+    load: () => import("./commands/pack.ts"),
+  },
+  run: {
+    summary: "Verify a package and start it",
+    load: () => import("./commands/run.ts"),
+  },
+  verify: {
+    summary: "Check every byte of a package",
+    load: () => import("./commands/verify.ts"),
+  },
+  inspect: {
+    summary: "Show what is inside a package",
+    load: () => import("./commands/inspect.ts"),
+  },
+  extract: {
+    summary: "Take one slot out of a package",
+    load: () => import("./commands/extract.ts"),
+  },
+  "extract-all": {
+    summary: "Take every slot out of a package",
+    load: () => import("./commands/extract-all.ts"),
+  },
+  init: {
+    summary: "Write a manifest for a folder",
+    load: () => import("./commands/init.ts"),
+  },
+  demo: {
+    summary: "Unpack a small project, pack it and run it",
+    load: () => import("./commands/demo.ts"),
+  },
   launchers: {
     summary: "The launchers inside this program",
     alias: ["helpers"],

@@ -1,0 +1,66 @@
+import { resolve } from "node:path";
+
+import * as v from "valibot";
+
+import { extractAll, openPackage } from "../../pspf/mod.ts";
+import { command } from "../command.ts";
+import { printable } from "../view.ts";
+import { refuseFilled } from "./extract.ts";
+
+export default command({
+  name: "extract-all",
+  description: "Nothing is written outside the folder, whatever the package says.",
+  args: {
+    file: { type: "positional", valueHint: "FILE", description: "The package" },
+    dir: { type: "positional", valueHint: "DIR", description: "An empty or new folder" },
+    by: {
+      type: "enum",
+      options: ["id", "target"],
+      default: "id",
+      description: "`id`: one folder or file per slot; `target`: as in the work environment",
+    },
+    force: { type: "boolean", description: "Also into a folder with files, and over them" },
+  },
+  examples: [
+    ["sealift extract-all app.psp out", "Every slot under its id"],
+    ["sealift extract-all app.psp env --by target", "As the launcher would lay it out"],
+  ],
+  data: v.strictObject({
+    dir: v.string(),
+    slots: v.array(
+      v.strictObject({ id: v.string(), path: v.string(), files: v.number(), bytes: v.number() }),
+    ),
+  }),
+  async run(context, args) {
+    const dir = resolve(args.dir);
+    const pkg = await openPackage(args.file);
+    try {
+      if (!args.force) refuseFilled(dir);
+      if (context.dryRun) {
+        const planned = pkg.slots.map(({ id, originalSize }) => ({
+          id,
+          path: dir,
+          files: 0,
+          bytes: originalSize ?? 0,
+        }));
+        return { dir, slots: planned };
+      }
+      const slots = await extractAll(pkg, dir, { by: args.by, force: args.force });
+      return {
+        dir,
+        slots: slots.map(({ id, path, files, bytes }) => ({ id, path, files, bytes })),
+      };
+    } finally {
+      await pkg.close();
+    }
+  },
+  render: (data, view) =>
+    view.table(
+      data.slots.map((slot) => [
+        view.style.bold(printable(slot.id)),
+        view.size(slot.bytes),
+        `${slot.files} files`,
+        printable(slot.path),
+      ]),
+    ),
+});

@@ -1,0 +1,246 @@
+import * as v from "valibot";
+
+import { formatOperations, openPackage, type Package } from "../../pspf/mod.ts";
+import { keyFingerprint } from "../../trust/mod.ts";
+import { command } from "../command.ts";
+import { printable, type View } from "../view.ts";
+
+const Slot = v.strictObject({
+  slot: v.number(),
+  id: v.string(),
+  target: v.string(),
+  operations: v.string(),
+  size: v.number(),
+  /** Absent where the writer did not promise it. */
+  original_size: v.optional(v.number()),
+  purpose: v.string(),
+  lifecycle: v.string(),
+  permissions: v.string(),
+  platform: v.optional(v.string()),
+  share: v.boolean(),
+  chunks: v.number(),
+  checksum: v.optional(v.string()),
+});
+
+const Data = v.strictObject({
+  file: v.string(),
+  name: v.string(),
+  version: v.string(),
+  description: v.optional(v.string()),
+  size: v.number(),
+  identity: v.string(),
+  format: v.string(),
+  sealed: v.boolean(),
+  /** Fingerprints of the keys whose signatures hold. */
+  signers: v.array(v.string()),
+  /** What is wrong with the package; empty when its head is sound. Slot contents are not read. */
+  problems: v.array(v.strictObject({ code: v.string(), message: v.string() })),
+  launcher: v.strictObject({ tool: v.string(), version: v.string(), size: v.number() }),
+  build: v.optional(
+    v.strictObject({
+      tool: v.string(),
+      version: v.string(),
+      timestamp: v.string(),
+      platform: v.string(),
+    }),
+  ),
+  execution: v.strictObject({
+    command: v.optional(v.string()),
+    argv: v.optional(v.array(v.string())),
+    entries: v.record(v.string(), v.array(v.string())),
+    env: v.array(v.string()),
+  }),
+  setup_commands: v.number(),
+  slots: v.array(Slot),
+});
+type Data = v.InferOutput<typeof Data>;
+
+export default command({
+  name: "inspect",
+  description:
+    "Reads the head of the package only; `verify` also checks the contents. Damaged and unsigned packages are shown, with what is wrong.",
+  args: {
+    file: { type: "positional", valueHint: "FILE", description: "The package" },
+    slots: { type: "boolean", description: "Every field of every slot" },
+    compression: { type: "boolean", description: "How the slots are stored, and what that saves" },
+  },
+  examples: [
+    ["sealift inspect app.psp", "What is inside"],
+    ["sealift inspect app.psp --compression", "How well each slot is compressed"],
+  ],
+  data: v.strictObject({ ...Data.entries, show: v.array(v.picklist(["slots", "compression"])) }),
+  async run(_context, args) {
+    const pkg = await openPackage(args.file, { lenient: true });
+    try {
+      const show = (["slots", "compression"] as const).filter((name) => args[name]);
+      return { ...describe(pkg, args.file), show };
+    } finally {
+      await pkg.close();
+    }
+  },
+  render(data, view) {
+    const parts = [overview(data, view)];
+    if (data.show.includes("slots")) parts.push(slotDetails(data, view));
+    else if (!data.show.includes("compression")) parts.push(slotList(data, view));
+    if (data.show.includes("compression")) parts.push(compression(data, view));
+    return parts.filter((part) => part !== "").join("\n\n");
+  },
+});
+
+function describe(pkg: Package, file: string): Data {
+  const { metadata } = pkg;
+  const { name, version, description } = metadata.package;
+  const { command: text, argv, entries, env } = metadata.execution;
+  const { build, launcher } = metadata;
+  return {
+    file,
+    name,
+    version,
+    ...(description !== undefined && { description }),
+    size: pkg.size,
+    identity: pkg.identity,
+    format: `PSPF/2025 ${metadata.format_version}`.trim(),
+    sealed: pkg.sealed,
+    signers: pkg.signers.map(keyFingerprint),
+    problems: pkg.problems.map(({ code, message }) => ({ code, message })),
+    launcher: {
+      tool: launcher?.tool ?? "unknown",
+      version: launcher?.tool_version ?? "",
+      size: pkg.layout.launcher.end - pkg.layout.launcher.start,
+    },
+    ...(build && {
+      build: {
+        tool: build.tool,
+        version: build.tool_version,
+        timestamp: build.timestamp,
+        platform: `${build.os}_${build.arch}`,
+      },
+    }),
+    execution: {
+      ...(text !== undefined && { command: text }),
+      ...(argv && { argv }),
+      entries,
+      env: Object.keys(env),
+    },
+    setup_commands: metadata.setup_commands.length,
+    slots: pkg.slots.map(describeSlot),
+  };
+}
+
+function describeSlot(slot: Package["slots"][number]): v.InferOutput<typeof Slot> {
+  return {
+    slot: slot.index,
+    id: slot.id,
+    target: slot.target,
+    operations: formatOperations(slot.operations),
+    size: slot.size,
+    ...(slot.originalSize !== undefined && { original_size: slot.originalSize }),
+    purpose: slot.purpose,
+    lifecycle: slot.lifecycle,
+    permissions: slot.permissions.toString(8).padStart(4, "0"),
+    ...(slot.platform && { platform: slot.platform }),
+    share: slot.share,
+    chunks: slot.chunks?.length ?? 0,
+    ...(slot.checksum && { checksum: slot.checksum }),
+  };
+}
+
+function overview(data: Data, view: View): string {
+  const { style } = view;
+  const { execution, build } = data;
+  const rows: string[][] = [
+    ["size", view.size(data.size)],
+    ["identity", data.identity],
+    [
+      "format",
+      `${data.format}, ${data.sealed ? "sealed: the signature pins every byte" : "not sealed"}`,
+    ],
+    ["signed by", data.signers.join(", ") || style.red("nobody whose signature holds")],
+    [
+      "launcher",
+      printable(`${data.launcher.tool} ${data.launcher.version}, ${view.size(data.launcher.size)}`),
+    ],
+  ];
+  if (build)
+    rows.push([
+      "built by",
+      printable(`${build.tool} ${build.version} for ${build.platform}, ${build.timestamp}`),
+    ]);
+  rows.push(["command", printable(execution.argv?.join(" ") ?? execution.command ?? "")]);
+  for (const [name, words] of Object.entries(execution.entries)) {
+    rows.push([`entry ${printable(name)}`, printable(words.join(" "))]);
+  }
+  if (data.setup_commands > 0)
+    rows.push(["setup", `${data.setup_commands} commands at the first start`]);
+  return [
+    style.bold(printable(`${data.name} ${data.version}`)) +
+      (data.description ? `  ${printable(data.description)}` : ""),
+    ...data.problems.map(({ code, message }) => style.red(`✗ ${code}: ${printable(message)}`)),
+    view.table(rows.map(([key = "", value = ""]) => [style.dim(key), value])),
+  ].join("\n");
+}
+
+function slotList(data: Data, view: View): string {
+  if (data.slots.length === 0) return "no slots";
+  return view.table(
+    data.slots.map((slot) => [
+      String(slot.slot),
+      view.style.bold(printable(slot.id)),
+      view.size(slot.size),
+      printable(slot.operations),
+      printable(slot.lifecycle),
+      place(slot),
+    ]),
+  );
+}
+
+function place(slot: Data["slots"][number]): string {
+  if (slot.share) return "shared store";
+  return printable(`{workenv}${slot.target === "" ? "" : `/${slot.target}`}`);
+}
+
+function slotDetails(data: Data, view: View): string {
+  return data.slots
+    .map((slot) => {
+      const { slot: index, id, ...fields } = slot;
+      const rows = Object.entries(fields).map(([key, value]) => [
+        view.style.dim(`  ${key}`),
+        printable(String(value)),
+      ]);
+      return `${index} ${view.style.bold(printable(id))}\n${view.table(rows)}`;
+    })
+    .join("\n");
+}
+
+function compression(data: Data, view: View): string {
+  const rows = data.slots.map((slot) => [
+    view.style.bold(printable(slot.id)),
+    printable(slot.operations),
+    slot.original_size === undefined ? "?" : view.size(slot.original_size),
+    view.size(slot.size),
+    ratio(slot.size, slot.original_size),
+    slot.chunks > 0 ? `${slot.chunks} chunks` : "",
+  ]);
+  const stored = data.slots.reduce((sum, slot) => sum + slot.size, 0);
+  const isKnown = data.slots.every((slot) => slot.original_size !== undefined);
+  const original = data.slots.reduce((sum, slot) => sum + (slot.original_size ?? 0), 0);
+  const total = [
+    "total",
+    "",
+    isKnown ? view.size(original) : "?",
+    view.size(stored),
+    ratio(stored, isKnown ? original : undefined),
+    "",
+  ];
+  return view.table([
+    ["slot", "operations", "original", "stored", "ratio", ""].map(view.style.dim),
+    ...rows,
+    total,
+  ]);
+}
+
+function ratio(stored: number, original: number | undefined): string {
+  return original === undefined || original === 0
+    ? ""
+    : `${((stored / original) * 100).toFixed(1)} %`;
+}

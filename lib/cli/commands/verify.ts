@@ -1,0 +1,135 @@
+import * as v from "valibot";
+
+import { judgePackage } from "../../pack/mod.ts";
+import { command } from "../command.ts";
+import { printable, type View } from "../view.ts";
+
+const Range = v.strictObject({
+  start: v.number(),
+  end: v.number(),
+  what: v.string(),
+  covered: v.boolean(),
+});
+
+const Data = v.strictObject({
+  file: v.string(),
+  name: v.string(),
+  version: v.string(),
+  identity: v.string(),
+  ok: v.boolean(),
+  sealed: v.boolean(),
+  checks: v.array(
+    v.strictObject({
+      name: v.string(),
+      ok: v.boolean(),
+      code: v.optional(v.string()),
+      detail: v.string(),
+    }),
+  ),
+  coverage: v.strictObject({
+    total: v.number(),
+    covered: v.number(),
+    /** 0 to 100, rounded down: 100 means every byte. */
+    percent: v.number(),
+    ranges: v.array(Range),
+  }),
+  signers: v.array(v.string()),
+  trusted: v.optional(v.boolean()),
+  trust_store: v.optional(v.string()),
+});
+type Data = v.InferOutput<typeof Data>;
+
+export default command({
+  name: "verify",
+  description:
+    "Checks what the launcher checks and every slot, without running anything and without the network. " +
+    "Exit code 1: a check failed; 3: the file is no package.",
+  args: {
+    file: { type: "positional", valueHint: "FILE", description: "The package" },
+    key: {
+      type: "string",
+      valueHint: "PUB",
+      group: "Trust",
+      description: "Demand a signature by this public key (file or text)",
+    },
+    trust: {
+      type: "string",
+      valueHint: "DIR",
+      group: "Trust",
+      description: "Judge the signers by this trust store",
+    },
+    strict: {
+      type: "boolean",
+      group: "Trust",
+      description: "Demand a trust store, and a signature that covers every byte",
+    },
+  },
+  examples: [
+    ["sealift verify app.psp", "Check every byte"],
+    ["sealift verify app.psp --json", "The same for a program"],
+  ],
+  data: Data,
+  async run(context, args) {
+    const { trustStore, coverage, ...verdict } = await judgePackage(context, args.file, args);
+    return {
+      file: args.file,
+      ...verdict,
+      checks: verdict.checks.map(({ name, ok, code, detail }) => ({
+        name,
+        ok,
+        ...(code && { code }),
+        detail,
+      })),
+      coverage: {
+        ...coverage,
+        percent: Math.floor((coverage.covered / coverage.total) * 10_000) / 100,
+        ranges: coverage.ranges.map(({ start, end, what, covered }) => ({
+          start,
+          end,
+          what,
+          covered,
+        })),
+      },
+      ...(trustStore && { trust_store: trustStore }),
+    };
+  },
+  render,
+  exit: (data) => (data.ok ? 0 : 1),
+});
+
+function render(data: Data, view: View): string {
+  const { style } = view;
+  const shown = data.checks.filter(
+    (check) => view.verbose || !check.ok || !check.name.startsWith("slot "),
+  );
+  const slots = data.checks.filter((check) => check.name.startsWith("slot "));
+  const rows = shown.map((check) => [
+    check.ok ? style.green("✓") : style.red("✗"),
+    printable(check.name),
+    printable(check.detail),
+  ]);
+  if (!view.verbose && slots.length > 0 && slots.every((check) => check.ok)) {
+    rows.push([
+      style.green("✓"),
+      "slots",
+      `${slots.length} of ${slots.length} match their SHA-256`,
+    ]);
+  }
+  const { coverage } = data;
+  const open = coverage.ranges.filter((range) => !range.covered);
+  const verdict = data.ok ? style.green("verified") : style.red("NOT verified");
+  return [
+    `${style.bold(`${printable(data.name)} ${printable(data.version)}`)}  ${style.dim(data.identity.slice(0, 16))}`,
+    view.table(rows),
+    `signature covers ${coverage.percent} % of ${view.size(coverage.total)}`,
+    ...open.map((range) => `  not covered: ${range.start}–${range.end} ${printable(range.what)}`),
+    ...data.signers.map((signer) => `signed by ${signer}`),
+    trustLine(data),
+    `${printable(data.file)}: ${verdict}`,
+  ].join("\n");
+}
+
+function trustLine(data: Data): string {
+  if (data.trust_store === undefined) return "no trust store: any valid signature is accepted";
+  return `${data.trusted ? "trusted" : "not trusted"} by ${printable(data.trust_store)}`;
+}

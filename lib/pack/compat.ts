@@ -1,0 +1,51 @@
+/**
+ * `--compat flavorpack`: a project brought into the subset of the format that the earlier Go and Rust launchers run. Here only
+ * what can be said otherwise is changed; what cannot is refused by the writer, which knows the rules of that profile.
+ */
+import { FormatError } from "../base/mod.ts";
+import { COMPAT_MIN_SLOT, quoteWords } from "../pspf/mod.ts";
+import type { Project } from "./project.ts";
+import type { SetupStep } from "./schema.ts";
+import type { StagedSlot } from "./stage.ts";
+
+/** @throws FormatError `COMPAT_ENV` */
+export function compatProject(project: Project): Project {
+  for (const [name, value] of Object.entries(project.execution?.env ?? {})) {
+    if (!value.includes("{workenv}") && !value.includes("{slot:")) continue;
+    throw new FormatError(
+      "COMPAT_ENV",
+      `execution.env.${name}: the earlier launchers replace nothing in it`,
+      {
+        hint: "Let the program find its files from FLAVOR_WORKENV, or pack without --compat.",
+      },
+    );
+  }
+  return { ...project, setup: project.setup.map(compatStep) };
+}
+
+/** Commands are one text for those launchers. */
+function compatStep(step: SetupStep): SetupStep {
+  if (!("command" in step) || typeof step.command === "string") return step;
+  return { ...step, command: quoteWords(step.command) };
+}
+
+/** A slot without what those launchers do not know: sharing, platforms, and stored bytes below what one of them reads unasked. */
+export function compatSlot(slot: StagedSlot, notes: string[]): StagedSlot {
+  const { input } = slot;
+  const { share, platform: _, ...kept } = input;
+  if (share)
+    notes.push(`slot ${input.id} is not shared: the earlier launchers have no shared slots`);
+  const isTiny = kept.operations.length === 0 && contentSize(kept.content) < COMPAT_MIN_SLOT;
+  return { ...slot, input: isTiny ? { ...kept, operations: ["gzip"] } : kept };
+}
+
+function contentSize(content: StagedSlot["input"]["content"]): number {
+  switch (content.kind) {
+    case "file":
+      return Bun.file(content.path).size;
+    case "bytes":
+      return content.bytes.length;
+    default:
+      return Number.POSITIVE_INFINITY;
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * Where the slots of one package land, and whether that works: nothing lies on top of something else, every placeholder
+ * names a slot, and every program that a command starts from the package is in it and executable.
+ * All of this would otherwise be found by the user at the first start.
+ */
+import { FormatError, suggest } from "../base/mod.ts";
+import { slotNames, withoutWorkenv } from "./_placeholder.ts";
+import { splitWords } from "./_words.ts";
+import type { Project } from "./project.ts";
+import type { SetupStep } from "./schema.ts";
+import type { Member, StagedSlot } from "./stage.ts";
+
+/** Where a launcher puts a slot: each place is a folder of its own. */
+type Place = "workenv" | "store" | "data" | "run";
+
+function placeOf({ input }: StagedSlot): Place {
+  if (input.share) return "store";
+  if (input.lifecycle === "config" || input.lifecycle === "persistent") return "data";
+  return input.lifecycle === "temp" || input.lifecycle === "temporary" ? "run" : "workenv";
+}
+
+/** Paths below a place, with what stands there. */
+type Tree = Map<string, { member: Member; slot: string }>;
+
+export interface CheckedLayout {
+  /** Programs of the target machine that the commands start, for example `/bin/sh`. */
+  hostPrograms: string[];
+}
+
+type Commands = Pick<Project, "execution" | "runtime" | "workenv" | "setup">;
+
+/** @throws FormatError `SLOT_COLLISION`, `PLACEHOLDER`, `PROGRAM_MISSING`, `PROGRAM_MODE`, `SETUP_PATH` */
+export function checkLayout(project: Commands, slots: StagedSlot[]): CheckedLayout {
+  const places = new Map<Place, Tree>();
+  for (const slot of slots) if (placeOf(slot) !== "store") addToPlace(places, slot);
+  checkPlaceholders(project, slots);
+  for (const step of project.setup) checkSetupPath(step);
+  const hostPrograms = new Set<string>();
+  for (const words of commandsOf(project)) {
+    const host = checkProgram(
+      words[0] as string,
+      slots,
+      places.get("workenv") ?? new Map(),
+      project.setup,
+    );
+    if (host) hostPrograms.add(host);
+  }
+  return { hostPrograms: [...hostPrograms].sort() };
+}
+
+/** Every command of the program, split into words. */
+export function commandsOf({ execution }: Commands): string[][] {
+  if (!execution) return [];
+  const main = execution.argv ?? splitWords(execution.command ?? "");
+  if (main.length === 0 || main[0] === "") {
+    throw new FormatError("COMMAND_EMPTY", "execution names no program", {
+      hint: "Give `argv` or `command`.",
+    });
+  }
+  return [main, ...Object.values(execution.entries ?? {})];
+}
+
+function addToPlace(places: Map<Place, Tree>, slot: StagedSlot): void {
+  const place = placeOf(slot);
+  const tree: Tree = places.get(place) ?? new Map();
+  places.set(place, tree);
+  for (const member of slot.members) {
+    const path = [slot.input.target, member.path].filter((part) => part !== "").join("/");
+    for (let up = parent(path); up !== ""; up = parent(up)) {
+      put(tree, up, { path: up, type: "directory", mode: 0o755 }, slot.input.id);
+    }
+    if (path !== "") put(tree, path, member, slot.input.id);
+  }
+}
+
+function put(tree: Tree, path: string, member: Member, slot: string): void {
+  const key = path.toLowerCase();
+  if (key === ".sealift" || key.startsWith(".sealift/")) {
+    throw new FormatError(
+      "PATH_RESERVED",
+      `Slot ${slot}: ${path} lies in .sealift, which belongs to the launcher`,
+      {
+        hint: "Choose another target, or leave that folder out with `exclude`.",
+      },
+    );
+  }
+  const there = tree.get(key);
+  if (there === undefined) {
+    tree.set(key, { member: { ...member, path }, slot });
+    return;
+  }
+  const bothFolders = there.member.type === "directory" && member.type === "directory";
+  if (bothFolders && there.member.path === path) return;
+  // Within one slot the archive's own rules speak.
+  if (there.slot === slot) return;
+  throw new FormatError("SLOT_COLLISION", `Slots ${there.slot} and ${slot} both bring ${path}`, {
+    hint: "Give one of them another target; names that differ only in case count as equal.",
+    details: { path, slots: [there.slot, slot] },
+  });
+}
+
+function parent(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "" : path.slice(0, slash);
+}
+
+function checkPlaceholders(project: Commands, slots: StagedSlot[]): void {
+  const ids = slots.map(({ input }) => input.id);
+  const { execution, runtime, workenv, setup } = project;
+  for (const [key, part] of Object.entries({ execution, runtime, workenv, setup })) {
+    for (const name of allTexts(part).flatMap(slotNames)) {
+      if (ids.includes(name)) continue;
+      const meant = suggest(name, ids);
+      throw new FormatError("PLACEHOLDER", `${key}: {slot:${name}} names no slot of this package`, {
+        hint: meant ? `Did you mean {slot:${meant}}?` : `Slots: ${ids.join(", ") || "none"}.`,
+        details: { placeholder: `{slot:${name}}` },
+      });
+    }
+  }
+}
+
+function allTexts(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.values(value).flatMap(allTexts);
+}
+
+/** Files that setup writes or changes are inside the work environment. */
+function checkSetupPath(step: SetupStep): void {
+  if (step.type !== "write_file" && step.type !== "chmod") return;
+  const path = withoutWorkenv(step.path);
+  const outside =
+    path === "" ||
+    path.startsWith("/") ||
+    /^[A-Za-z]:/.test(path) ||
+    path.split(/[/\\]/).includes("..");
+  if (!outside && !path.startsWith(".sealift") && !path.startsWith("{")) return;
+  throw new FormatError(
+    "SETUP_PATH",
+    `setup: ${step.type}: ${step.path} is not a path inside the work environment`,
+    {
+      hint: "Write {workenv}/… ; the folder .sealift belongs to the launcher.",
+    },
+  );
+}
+
+/** @returns the word, when the program is not part of the package */
+function checkProgram(
+  word: string,
+  slots: StagedSlot[],
+  workenv: Tree,
+  setup: SetupStep[],
+): string | undefined {
+  const shared = /^\{slot:([^{}]*)\}(?:\/(.*))?$/.exec(word);
+  if (shared) {
+    const slot = slots.find(({ input }) => input.id === shared[1]) as StagedSlot;
+    const tree: Tree = new Map(
+      slot.members.map((member) => [member.path.toLowerCase(), { member, slot: slot.input.id }]),
+    );
+    checkExecutable(word, normal(shared[2] ?? ""), tree);
+  } else if (word.startsWith("{workenv}")) {
+    const path = normal(withoutWorkenv(word));
+    // A setup command may make the program; then nothing can be said here.
+    const made = setup.some(
+      (step) => step.type === "execute" || step.type === "enumerate_and_execute",
+    );
+    const written = setup.some(
+      (step) => "path" in step && normal(withoutWorkenv(step.path)) === path,
+    );
+    if (!made && !written) checkExecutable(word, path, workenv);
+  } else if (!word.startsWith("{")) {
+    return word;
+  }
+  return undefined;
+}
+
+/** `a//b/./c` → `a/b/c` */
+function normal(path: string): string {
+  return path
+    .split("/")
+    .filter((part) => part !== "" && part !== ".")
+    .join("/");
+}
+
+function checkExecutable(word: string, path: string, tree: Tree): void {
+  const found = follow(tree, path);
+  if (found === "outside") return;
+  if (found?.type !== "file" && found?.type !== "hardlink") {
+    const names = [...tree.values()].map(({ member }) => member.path);
+    const meant =
+      suggest(path, names) ??
+      names.find((name) => name.split("/").at(-1) === path.split("/").at(-1));
+    throw new FormatError("PROGRAM_MISSING", `${word}: no slot brings this program`, {
+      hint: meant
+        ? `Did you mean ${word.replace(path, meant)}?`
+        : "Check the targets of the slots.",
+      details: { program: word },
+    });
+  }
+  if ((found.mode & 0o111) === 0) {
+    throw new FormatError(
+      "PROGRAM_MODE",
+      `${word}: is packed with mode 0${found.mode.toString(8)} and cannot be executed`,
+      {
+        hint: 'Give its slot permissions = "0755", or make the file executable.',
+        details: { program: word },
+      },
+    );
+  }
+}
+
+/** What a path leads to, through symbolic links; "outside" when a link leaves the tree. */
+function follow(tree: Tree, path: string, hops = 0): Member | "outside" | undefined {
+  if (hops > 40) return undefined;
+  const parts = path.split("/");
+  for (let length = 1; length <= parts.length; length++) {
+    const at = parts.slice(0, length).join("/");
+    const member = tree.get(at.toLowerCase())?.member;
+    if (member?.type !== "symlink") continue;
+    const target = resolveLink(parent(at), member.link ?? "");
+    if (target === undefined) return "outside";
+    return follow(
+      tree,
+      [target, ...parts.slice(length)].filter((part) => part !== "").join("/"),
+      hops + 1,
+    );
+  }
+  return tree.get(path.toLowerCase())?.member;
+}
+
+function resolveLink(folder: string, link: string): string | undefined {
+  if (link.startsWith("/")) return undefined;
+  const parts = folder === "" ? [] : folder.split("/");
+  for (const part of link.split("/")) {
+    if (part === "..") {
+      if (parts.pop() === undefined) return undefined;
+    } else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return parts.join("/");
+}

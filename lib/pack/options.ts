@@ -1,0 +1,58 @@
+/** What `pack` is asked for beyond the project, and what it answers. */
+import type { KeyOptions } from "./keys.ts";
+import type { OutputOptions } from "./output.ts";
+
+export interface PackOptions extends KeyOptions, OutputOptions {
+  launcher?: "auto" | "rust" | "go" | undefined;
+  /** A stub of the user's own, taken as it is. */
+  launcherBin?: string | undefined;
+  /** Overrides what the slots choose: `zstd:3`, `none`. */
+  compression?: string | undefined;
+  compat?: "flavorpack" | undefined;
+  /** Change no byte: only the plan. */
+  dryRun?: boolean | undefined;
+  /** Decode and compare everything before the key signs. */
+  validateBeforeSign?: boolean | undefined;
+  /** Words of a command that must succeed in the extracted package before the key signs. */
+  testCommand?: string | undefined;
+  /** Version, path or archive of the interpreter. */
+  python?: string | undefined;
+  /** Resolve from the lock only. */
+  frozen?: boolean | undefined;
+  jobs?: number | undefined;
+}
+
+export interface PackedSlot {
+  id: string;
+  target: string;
+  /** Canonical text of the chain. */
+  operations: string;
+  /** Bytes before compression. */
+  original: number;
+  /** Bytes in the file; absent in a plan. */
+  stored?: number;
+}
+
+export interface PackedOutput {
+  platform: string;
+  path: string;
+  launcher: { tool: string; version: string; size: number };
+  slots: PackedSlot[];
+  /** Programs of the target machine that the commands start. */
+  hostPrograms: string[];
+  /** Absent in a plan. */
+  size?: number;
+  identity?: string;
+}
+
+export interface PackReport {
+  name: string;
+  version: string;
+  manifest: string;
+  key: { origin: string; created: boolean; fingerprint?: string };
+  outputs: PackedOutput[];
+  notes: string[];
+  dryRun: boolean;
+  /** Of a Python project: what the resolution and the layout found. */
+  python?: unknown;
+}

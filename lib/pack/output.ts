@@ -1,0 +1,62 @@
+/** For which platforms packages are made, and where they go. */
+import { lstatSync, statSync } from "node:fs";
+import { basename, dirname, extname, join, resolve } from "node:path";
+
+import { EnvironmentError } from "../base/mod.ts";
+import { hostPlatform, parsePlatform, type Platform } from "../launcher/mod.ts";
+import type { Project } from "./project.ts";
+
+export interface Output {
+  platform: Platform;
+  /** Absolute path. */
+  path: string;
+}
+
+export interface OutputOptions {
+  /** `--platform`, each may hold several separated by commas. */
+  platforms?: readonly string[] | undefined;
+  /** `-o`: a file, or a folder (existing, or with `/` at its end). */
+  output?: string | undefined;
+  force?: boolean | undefined;
+}
+
+/** @throws EnvironmentError `FILE_EXISTS` before any work is done; UsageError `PLATFORM_UNKNOWN` */
+export function planOutputs(project: Project, options: OutputOptions): Output[] {
+  const named = (options.platforms ?? [])
+    .flatMap((text) => text.split(","))
+    .filter((text) => text.trim() !== "");
+  const wanted =
+    named.length > 0 ? named.map(parsePlatform) : (project.platforms ?? [hostPlatform()]);
+  const platforms = [...new Set(wanted)];
+  const outputs = platforms.map((platform) => ({
+    platform,
+    path: outputPath(project, options.output, platforms.length > 1 ? platform : undefined),
+  }));
+  if (!options.force) for (const { path } of outputs) refuseExisting(path);
+  return outputs;
+}
+
+/** `dist/<name>.psp`; with a platform, it stands before the ending. */
+function outputPath(
+  project: Project,
+  output: string | undefined,
+  platform: Platform | undefined,
+): string {
+  const suffix = platform === undefined ? "" : `-${platform}`;
+  const name = project.package.name;
+  if (output === undefined) return join(project.root, "dist", `${name}${suffix}.psp`);
+  const path = resolve(output);
+  const isFolder =
+    /[/\\]$/.test(output) || statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isFolder) return join(path, `${name}${suffix}.psp`);
+  const ending = extname(path);
+  return join(dirname(path), `${basename(path, ending)}${suffix}${ending}`);
+}
+
+function refuseExisting(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
+  throw new EnvironmentError("FILE_EXISTS", `${path}: exists already`, {
+    hint: "Use `--force` to replace it, or `-o` to name another file.",
+    details: { path },
+  });
+}

@@ -1,0 +1,233 @@
+/**
+ * Project → package. The order matters: outputs that exist are refused first, the layout is checked before a byte is compressed,
+ * and with `--validate-before-sign` or `--test-command` the real key signs only what was proven.
+ */
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+import { type Context, ioError, sourceDateEpoch, UsageError } from "../base/mod.ts";
+import { hostPlatform } from "../launcher/mod.ts";
+import { formatOperations, signPackage, writePackage } from "../pspf/mod.ts";
+import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
+import { compatProject, compatSlot } from "./compat.ts";
+import { type CompressionChoice, parseCompression } from "./compression.ts";
+import { chooseKey, type ChosenKey } from "./keys.ts";
+import { checkLayout } from "./layout.ts";
+import { writerManifest } from "./manifest.ts";
+import type { PackedOutput, PackOptions, PackReport } from "./options.ts";
+import { type Output, planOutputs } from "./output.ts";
+import type { Project } from "./project.ts";
+import { addPython } from "./python.ts";
+import { isFor, type StagedSlot, stageSlot } from "./stage.ts";
+import { findStub, type Stub } from "./stub.ts";
+import { runTrial, validatePackage } from "./trial.ts";
+
+/** Default of slots that choose nothing. */
+const DEFAULT_COMPRESSION: CompressionChoice = { algorithm: "zstd", level: 19 };
+const COMPAT_COMPRESSION: CompressionChoice = { algorithm: "gzip", level: 9 };
+
+/** One package, ready to be written. */
+interface Planned {
+  output: Output;
+  project: Project;
+  slots: StagedSlot[];
+  stub: Stub;
+  hostPrograms: string[];
+}
+
+/**
+ * Packs a project for each of its platforms.
+ * @throws every error class but NetworkError, and that one for Python projects; nothing is left behind on failure
+ */
+export async function packProject(
+  ctx: Context,
+  project: Project,
+  options: PackOptions = {},
+): Promise<PackReport> {
+  const outputs = planOutputs(project, options);
+  const key = chooseKey(options, project.key, ctx.env);
+  if (options.testCommand !== undefined) refuseForeignTest(outputs);
+  const scratch = await makeScratch(ctx);
+  try {
+    const report = emptyReport(project, key, options);
+    const planned: Planned[] = [];
+    for (const output of outputs)
+      planned.push(await plan(ctx, project, output, { options, scratch, report }));
+    report.outputs = planned.map(describe);
+    if (options.dryRun) return report;
+    const signer = await key.open();
+    report.key.fingerprint = keyFingerprint(signer.publicKey);
+    if (key.isNew)
+      report.notes.push(`signed with ${key.origin}, which was made now; keep a copy of it`);
+    for (const [i, item] of planned.entries()) {
+      report.outputs[i] = await write(ctx, item, signer, options, scratch);
+    }
+    return report;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+function emptyReport(project: Project, key: ChosenKey, options: PackOptions): PackReport {
+  return {
+    name: project.package.name,
+    version: project.package.version,
+    manifest: project.manifest,
+    key: { origin: key.origin, created: key.isNew && !options.dryRun },
+    outputs: [],
+    notes: [...project.notes],
+    dryRun: options.dryRun === true,
+  };
+}
+
+async function makeScratch(ctx: Context): Promise<string> {
+  const base = join(ctx.cacheDir, "tmp");
+  try {
+    await mkdir(base, { recursive: true, mode: 0o700 });
+    return await mkdtemp(join(base, "pack-"));
+  } catch (error) {
+    throw ioError(error, base);
+  }
+}
+
+function refuseForeignTest(outputs: Output[]): void {
+  const foreign = outputs.find(({ platform }) => platform !== hostPlatform());
+  if (!foreign) return;
+  throw new UsageError(
+    "TEST_PLATFORM",
+    `--test-command cannot run a package for ${foreign.platform} here`,
+    {
+      hint: `Pack for ${hostPlatform()} with it, and for other platforms without it.`,
+    },
+  );
+}
+
+interface Scope {
+  options: PackOptions;
+  scratch: string;
+  report: PackReport;
+}
+
+async function plan(ctx: Context, source: Project, output: Output, scope: Scope): Promise<Planned> {
+  const { options, report } = scope;
+  const { platform } = output;
+  const override =
+    options.compression === undefined ? undefined : parseCompression(options.compression);
+  const compression =
+    source.compression ?? (options.compat ? COMPAT_COMPRESSION : DEFAULT_COMPRESSION);
+  ctx.progress.step(`Collecting the slots for ${platform}`);
+  const wanted = source.slots.filter((slot) => isFor(slot, platform));
+  const own: StagedSlot[] = [];
+  for (const spec of wanted) {
+    const stage = { root: source.root, compression, ...(override && { override }) };
+    own.push(await stageSlot(spec, stage));
+  }
+  const staged = await addPython(ctx, source, own, {
+    platform,
+    scratch: scope.scratch,
+    compression: override ?? compression,
+    python: options.python,
+    frozen: options.frozen,
+    report,
+  });
+  const isCompat = options.compat !== undefined;
+  const notes: string[] = [];
+  const project = isCompat ? compatProject(staged.project) : staged.project;
+  const slots = isCompat ? staged.slots.map((slot) => compatSlot(slot, notes)) : staged.slots;
+  for (const note of notes) if (!report.notes.includes(note)) report.notes.push(note);
+  const { hostPrograms } = checkLayout(project, slots);
+  const stub = await findStub(
+    options.launcher ?? source.launcher ?? "auto",
+    options.launcherBin,
+    platform,
+  );
+  return { output, project, slots, stub, hostPrograms };
+}
+
+function describe({ output, slots, stub, hostPrograms }: Planned): PackedOutput {
+  return {
+    platform: output.platform,
+    path: output.path,
+    launcher: { tool: stub.tool, version: stub.toolVersion, size: stub.bytes.length },
+    slots: slots.map(({ input, bytes }) => ({
+      id: input.id,
+      target: input.target,
+      operations: formatOperations(input.operations),
+      original: bytes,
+    })),
+    hostPrograms,
+  };
+}
+
+/** Writes one package. What has to be proven first is signed by a key that nobody keeps, and signed again afterwards. */
+async function write(
+  ctx: Context,
+  planned: Planned,
+  signer: Signer,
+  options: PackOptions,
+  scratch: string,
+): Promise<PackedOutput> {
+  const { path } = planned.output;
+  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+    throw ioError(error, dirname(path));
+  });
+  const force = options.force === true;
+  const isProven = options.validateBeforeSign || options.testCommand !== undefined;
+  if (!isProven)
+    return packed(planned, await writeFile(ctx, planned, { path, signer, force, options }));
+
+  const draft = join(scratch, `${planned.output.platform}.draft`);
+  const nobody = generateKeyPair().signer;
+  const written = await writeFile(ctx, planned, {
+    path: draft,
+    signer: nobody,
+    force: false,
+    options,
+  });
+  if (options.validateBeforeSign) await validatePackage(ctx, draft, planned.slots);
+  if (options.testCommand !== undefined) {
+    await runTrial(ctx, { draft, command: options.testCommand, project: planned.project, scratch });
+  }
+  await signPackage(draft, signer, { mode: "replace", out: path, force });
+  await rm(draft);
+  return packed(planned, { ...written, path });
+}
+
+interface Target {
+  path: string;
+  signer: Signer;
+  force: boolean;
+  options: PackOptions;
+}
+
+async function writeFile(ctx: Context, planned: Planned, { path, signer, force, options }: Target) {
+  const [os, arch] = planned.output.platform.split("_") as [string, string];
+  return await writePackage(path, {
+    launcher: planned.stub,
+    manifest: writerManifest(planned.project),
+    slots: planned.slots.map((slot) => slot.input),
+    signer,
+    profile: options.compat ?? "sealed",
+    epoch: sourceDateEpoch(ctx.env),
+    platform: { os, arch },
+    progress: ctx.progress,
+    force,
+    ...(options.jobs !== undefined && { jobs: options.jobs }),
+  });
+}
+
+type Written = Awaited<ReturnType<typeof writePackage>>;
+
+function packed(planned: Planned, written: Written): PackedOutput {
+  const plan = describe(planned);
+  return {
+    ...plan,
+    size: written.size,
+    identity: written.identity,
+    slots: plan.slots.map((slot, i) => ({
+      ...slot,
+      original: written.slots[i]?.original ?? slot.original,
+      stored: written.slots[i]?.stored ?? 0,
+    })),
+  };
+}
