@@ -48,19 +48,24 @@ async function main(flags: string[]): Promise<void> {
     throw new Error(`sealift is not compiled for ${process.platform} ${process.arch}; use --all`);
   }
   if (!flags.includes("--all")) return;
-  for (const target of TARGETS) await build(target, join(DIST, outputName(target)));
+  for (const target of TARGETS) {
+    const path = join(DIST, outputName(target));
+    await announce(path, await build(target, path));
+  }
 }
 
 async function buildHost(host: Target, twice: boolean): Promise<void> {
   const path = join(DIST, host.name.startsWith("windows") ? "sealift.exe" : "sealift");
   const digest = await build(host, path);
   await smokeTest(path);
+  await announce(path, digest);
   if (!twice) return;
   const second = `${path}.second`;
   try {
     if ((await build(host, second)) !== digest) {
       throw new Error(`Two builds of ${host.name} differ: the build is not reproducible`);
     }
+    console.log("Built a second time: the same bytes");
   } finally {
     await rm(second, { force: true });
   }
@@ -80,10 +85,13 @@ export async function build(target: Target, output: string): Promise<string> {
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
-  const { size } = await stat(output);
   const digest = await sha256(output);
-  console.log(`${digest}  ${(size / 1e6).toFixed(1)} MB  ${output.slice(ROOT.length + 1)}`);
   return digest;
+}
+
+async function announce(path: string, digest: string): Promise<void> {
+  const megabytes = ((await stat(path)).size / 1e6).toFixed(1);
+  console.log(`${digest}  ${megabytes} MB  ${path.slice(ROOT.length + 1)}`);
 }
 
 /** Only what the program is made of, so that no setting or stray file of the checkout takes part. */
