@@ -100,6 +100,8 @@ export interface CommandContext extends Context {
   confirm(question: string): Promise<boolean>;
   /** Asks for a line of text; `--yes` or no terminal takes `fallback`, and without one it is `UsageError("CONFIRM")`. */
   ask(question: string, fallback?: string): Promise<string>;
+  /** Asks for a secret that is not shown while it is typed; undefined where there is no terminal to ask. */
+  askSecret(question: string): Promise<string | undefined>;
   /** Writes raw bytes to stdout (`-o -`). Refused on a terminal and with `--json`; `render` must then return "". */
   writeOutput(bytes: AsyncIterable<Uint8Array>): Promise<void>;
 }

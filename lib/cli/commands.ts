@@ -55,6 +55,80 @@ export const commands: CommandTable = {
     summary: "Unpack a small project, pack it and run it",
     load: () => import("./commands/demo.ts"),
   },
+  keygen: {
+    summary: "Make a key pair to sign packages with",
+    load: () => import("./commands/keygen.ts"),
+  },
+  sign: {
+    summary: "Sign a package again, or add a co-signature",
+    load: () => import("./commands/sign.ts"),
+  },
+  trust: {
+    summary: "The keys that packages may be signed with",
+    verbs: {
+      list: {
+        summary: "Show who is trusted",
+        load: () => import("./commands/trust.ts").then((m) => m.list),
+      },
+      add: {
+        summary: "Trust a key",
+        load: () => import("./commands/trust.ts").then((m) => m.add),
+      },
+      remove: {
+        summary: "Stop trusting a key",
+        load: () => import("./commands/trust.ts").then((m) => m.remove),
+      },
+      revoke: {
+        summary: "Refuse a key, whoever trusts it",
+        load: () => import("./commands/trust.ts").then((m) => m.revoke),
+      },
+      pin: {
+        summary: "Say which keys may sign a package",
+        load: () => import("./commands/trust.ts").then((m) => m.pin),
+      },
+      unpin: {
+        summary: "Remove the pins of a package",
+        load: () => import("./commands/trust.ts").then((m) => m.unpin),
+      },
+    },
+  },
+  workenv: {
+    summary: "The work environments that packages make on their first start",
+    verbs: {
+      list: {
+        summary: "List the work environments",
+        load: () => import("./commands/workenv.ts").then((m) => m.list),
+      },
+      info: {
+        summary: "Say where the cache is and how large",
+        load: () => import("./commands/workenv.ts").then((m) => m.info),
+      },
+      inspect: {
+        summary: "Show one work environment",
+        load: () => import("./commands/workenv.ts").then((m) => m.inspect),
+      },
+      verify: {
+        summary: "Compare work environments with what was extracted",
+        load: () => import("./commands/workenv.ts").then((m) => m.verify),
+      },
+      remove: {
+        summary: "Remove a work environment",
+        load: () => import("./commands/workenv.ts").then((m) => m.remove),
+      },
+      clean: {
+        summary: "Remove what is of no use",
+        load: () => import("./commands/workenv-clean.ts"),
+      },
+    },
+  },
+  clean: {
+    summary: "Empty the cache of what is of no use, or of everything",
+    load: () => import("./commands/clean.ts"),
+  },
+  doctor: {
+    summary: "Check this machine, and say how to repair what is wrong",
+    load: () => import("./commands/doctor.ts"),
+  },
   launchers: {
     summary: "The launchers inside this program",
     alias: ["helpers"],

@@ -53,6 +53,12 @@ export async function makeContext(globals: Globals, rest: string[], env: Env): P
       const options = fallback === undefined ? {} : { default: fallback, placeholder: fallback };
       return String(await prompt(question, { type: "text", ...options }));
     },
+    async askSecret(question) {
+      if (!isTerminal(0) || !isTerminal(2)) return undefined;
+      erase();
+      const { readSecret } = await import("./secret.ts");
+      return await readSecret(question);
+    },
     async writeOutput(bytes) {
       if (globals.json) {
         throw new UsageError(

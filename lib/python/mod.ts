@@ -11,3 +11,5 @@ export {
   stagePython,
 } from "./stage.ts";
 export { chooseWheel, compatibleTags, parseWheelName, platformTags, rankTags } from "./tags.ts";
+export { findTool, type Tool, type ToolName } from "./tools.ts";
+export { type Interpreter, probePython } from "./interpreter.ts";

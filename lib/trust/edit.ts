@@ -21,6 +21,11 @@ import { parsePin, readStore, sameKey, type StoredKey } from "./store.ts";
 /** Public files in a private or system folder: readable, writable by the owner only. */
 const MODE = 0o644;
 
+export interface EditOptions {
+  /** Check everything, change no byte. */
+  dryRun?: boolean;
+}
+
 export interface Added {
   name: string;
   path: string;
@@ -53,7 +58,12 @@ function isSafe(name: string): boolean {
  * Trusts a key: writes `<name>.pub`. The folder is made when it is missing.
  * @throws UsageError `KEY_NAME`, CheckError `TRUST_REVOKED`, EnvironmentError `FILE_EXISTS` (another key has the name)
  */
-export async function trustAdd(dir: string, name: string, publicKey: Uint8Array): Promise<Added> {
+export async function trustAdd(
+  dir: string,
+  name: string,
+  publicKey: Uint8Array,
+  options: EditOptions = {},
+): Promise<Added> {
   expectName(name);
   const store = await readStore(dir, { absentIsEmpty: true });
   const revoked = store.revoked.find((key) => sameKey(key.publicKey, publicKey));
@@ -65,8 +75,7 @@ export async function trustAdd(dir: string, name: string, publicKey: Uint8Array)
   }
   const old = store.keys.find((key) => sameKey(key.publicKey, publicKey));
   if (old) return { name: old.name, path: old.path, added: false };
-  const path = await writeKey(dir, `${name}.pub`, publicKey);
-  return { name, path, added: true };
+  return { name, path: await writeKey(dir, `${name}.pub`, publicKey, options), added: true };
 }
 
 function expectName(name: string): void {
@@ -76,7 +85,13 @@ function expectName(name: string): void {
   });
 }
 
-async function writeKey(dir: string, file: string, publicKey: Uint8Array): Promise<string> {
+async function writeKey(
+  dir: string,
+  file: string,
+  publicKey: Uint8Array,
+  options: EditOptions,
+): Promise<string> {
+  if (options.dryRun) return join(dir, file);
   await mkdir(dir, { recursive: true, mode: 0o755 }).catch((error: unknown) => {
     throw ioError(error, dir);
   });
@@ -105,7 +120,7 @@ export function matchKeys(keys: StoredKey[], selector: string): StoredKey[] {
 export async function trustRemove(
   dir: string,
   selector: string,
-  options: { revoked?: boolean } = {},
+  options: EditOptions & { revoked?: boolean } = {},
 ): Promise<StoredKey[]> {
   const store = await readStore(dir);
   const found = matchKeys(options.revoked ? store.revoked : store.keys, selector);
@@ -113,7 +128,7 @@ export async function trustRemove(
     const other = matchKeys(options.revoked ? store.keys : store.revoked, selector).length > 0;
     throw absent(dir, selector, other && !options.revoked);
   }
-  for (const key of found) await removeFile(key.path);
+  if (!options.dryRun) for (const key of found) await removeFile(key.path);
   return found;
 }
 
@@ -139,13 +154,14 @@ export async function trustRevoke(
   dir: string,
   name: string,
   publicKey: Uint8Array,
+  options: EditOptions = {},
 ): Promise<Added & { removed: StoredKey[] }> {
   expectName(name);
   const store = await readStore(dir, { absentIsEmpty: true });
   const old = store.revoked.find((key) => sameKey(key.publicKey, publicKey));
-  const path = old?.path ?? (await writeKey(dir, `${name}.revoked`, publicKey));
+  const path = old?.path ?? (await writeKey(dir, `${name}.revoked`, publicKey, options));
   const removed = store.keys.filter((key) => sameKey(key.publicKey, publicKey));
-  for (const key of removed) await removeFile(key.path);
+  if (!options.dryRun) for (const key of removed) await removeFile(key.path);
   return { name: old?.name ?? name, path, added: old === undefined, removed };
 }
 
@@ -154,7 +170,12 @@ export async function trustRevoke(
  * @returns false when the pin was there already
  * @throws UsageError `PACKAGE_NAME`
  */
-export async function pinAdd(dir: string, name: string, publicKey: Uint8Array): Promise<boolean> {
+export async function pinAdd(
+  dir: string,
+  name: string,
+  publicKey: Uint8Array,
+  options: EditOptions = {},
+): Promise<boolean> {
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(name)) {
     throw new UsageError("PACKAGE_NAME", `"${name}" is not a package name`, {
       hint: "`sealift inspect` shows the name of a package.",
@@ -164,6 +185,7 @@ export async function pinAdd(dir: string, name: string, publicKey: Uint8Array): 
   if (pins.some((pin) => pin.package === name && sameKey(pin.publicKey, publicKey))) {
     return false;
   }
+  if (options.dryRun) return true;
   await mkdir(dir, { recursive: true, mode: 0o755 }).catch((error: unknown) => {
     throw ioError(error, dir);
   });
@@ -180,6 +202,7 @@ export async function pinRemove(
   dir: string,
   name: string,
   publicKey?: Uint8Array,
+  options: EditOptions = {},
 ): Promise<Uint8Array[]> {
   await readStore(dir);
   const removed: Uint8Array[] = [];
@@ -195,6 +218,7 @@ export async function pinRemove(
       hint: "`sealift trust list` shows the pins.",
     });
   }
+  if (options.dryRun) return removed;
   if (kept.length > 0) await writePins(dir, kept);
   else await removeFile(join(dir, "pins"));
   return removed;

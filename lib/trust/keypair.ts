@@ -1,10 +1,10 @@
-import { lstatSync } from "node:fs";
 /**
  * New key pairs: `<name>.key` (PKCS#8 PEM, 0600) and `<name>.pub` (SPKI PEM, 0644). Nothing is
  * ever overwritten, and a pair is written whole or not at all.
  */
+import { lstatSync } from "node:fs";
 import { mkdir, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { AtomicFile, EnvironmentError, ioError, UsageError } from "../base/mod.ts";
 import { encryptPkcs8 } from "./_pbes2.ts";
@@ -39,11 +39,13 @@ export function publicKeyPem(publicKey: Uint8Array): string {
   return formatPem("PUBLIC KEY", encodeSpki(publicKey));
 }
 
-/** Where a pair of this name goes. */
-export function keyPairPaths(
-  dir: string,
-  name: string,
-): { privatePath: string; publicPath: string } {
+export interface KeyPairPaths {
+  privatePath: string;
+  publicPath: string;
+}
+
+/** Where a pair of this name goes: `<dir>/<name>.key` and `<dir>/<name>.pub`. */
+export function keyPairPaths(dir: string, name: string): KeyPairPaths {
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(name)) {
     throw new UsageError("KEY_NAME", `"${name}" is not a name for a key`, {
       hint: "Use letters, digits, dots, dashes and underscores, a letter or digit first.",
@@ -52,13 +54,44 @@ export function keyPairPaths(
   return { privatePath: join(dir, `${name}.key`), publicPath: join(dir, `${name}.pub`) };
 }
 
+/** The pair whose private half is `file`: the public one stands beside it, with the ending `.pub`. */
+export function keyPairBeside(file: string): KeyPairPaths {
+  return { privatePath: file, publicPath: `${file.replace(/\.(key|pem)$/, "")}.pub` };
+}
+
+/**
+ * Refuses a place where either file exists.
+ * @throws EnvironmentError `FILE_EXISTS`
+ */
+export function refuseExistingPair(paths: KeyPairPaths): void {
+  for (const path of [paths.privatePath, paths.publicPath]) {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) continue;
+    throw new EnvironmentError(
+      "FILE_EXISTS",
+      `${path}: exists already, and keys are never overwritten`,
+      { hint: "Choose another folder or another --name.", details: { path } },
+    );
+  }
+}
+
+/** Writes both files of a pair as `<dir>/<name>.key` and `.pub`; errors as `writeKeyFiles`. */
+export async function writeKeyPair(
+  dir: string,
+  name: string,
+  pair: KeyPair,
+): Promise<KeyPairPaths> {
+  const paths = keyPairPaths(dir, name);
+  await writeKeyFiles(paths, pair);
+  return paths;
+}
+
 /**
  * Writes both files of a pair, the folder too when it is missing (0700).
  * @throws EnvironmentError `FILE_EXISTS` when either exists; then neither is written
  */
-export async function writeKeyPair(dir: string, name: string, pair: KeyPair) {
-  const paths = keyPairPaths(dir, name);
-  for (const path of [paths.privatePath, paths.publicPath]) refuseExisting(path);
+export async function writeKeyFiles(paths: KeyPairPaths, pair: KeyPair): Promise<void> {
+  refuseExistingPair(paths);
+  const dir = dirname(paths.privatePath);
   await mkdir(dir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw ioError(error, dir);
   });
@@ -73,17 +106,4 @@ export async function writeKeyPair(dir: string, name: string, pair: KeyPair) {
     await unlink(paths.privatePath);
     throw error;
   }
-  return paths;
-}
-
-function refuseExisting(path: string): void {
-  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
-  throw new EnvironmentError(
-    "FILE_EXISTS",
-    `${path}: exists already, and keys are never overwritten`,
-    {
-      hint: "Choose another folder or another --name.",
-      details: { path },
-    },
-  );
 }

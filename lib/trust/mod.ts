@@ -10,8 +10,12 @@ export {
 export {
   generateKeyPair,
   type KeyPair,
+  keyPairBeside,
   keyPairPaths,
+  type KeyPairPaths,
   publicKeyPem,
+  refuseExistingPair,
+  writeKeyFiles,
   writeKeyPair,
 } from "./keypair.ts";
 export { loadPublicKey, loadSigner, type LoadOptions, parsePublicKey } from "./keys.ts";
@@ -30,6 +34,7 @@ export {
 } from "./store.ts";
 export {
   type Added,
+  type EditOptions,
   matchKeys,
   pinAdd,
   pinRemove,

@@ -22,3 +22,4 @@ export {
 export { checkBase } from "./safety.ts";
 export { measure, removeTree } from "./tree.ts";
 export { type Difference, type Verification, verifyEnvironment } from "./verify.ts";
+export { cleanToolFolders, readToolFolders, type ToolFolder } from "./tool.ts";

@@ -156,6 +156,11 @@ class Remover {
     if (candidate.reason === "leftover") return candidate.path;
     const lock = await this.#lock(candidate);
     if (lock === undefined) return undefined;
+    if (candidate.reason === "unreferenced" && (await this.#isUsedNow(candidate))) {
+      await lock.release();
+      this.keep(candidate, "in use by an application that was set up meanwhile");
+      return undefined;
+    }
     const away = join(dirname(candidate.path), `${REMOVED}${randomBytes(8).toString("hex")}`);
     try {
       await rename(candidate.path, away);
@@ -174,6 +179,12 @@ class Remover {
     } finally {
       await lock.release();
     }
+  }
+
+  /** Looks again under the lock, which a first start holds until its own marker is written. */
+  async #isUsedNow(candidate: Candidate): Promise<boolean> {
+    const { shared } = await readCache(this.base);
+    return shared.some(({ path, usedBy }) => path === candidate.path && usedBy.length > 0);
   }
 
   async #lock(candidate: Candidate) {

@@ -1,0 +1,41 @@
+import { cleanCache } from "../../workenv/mod.ts";
+import { command } from "../command.ts";
+import { Removal, removalText } from "../removal.ts";
+
+export default command({
+  name: "workenv clean",
+  description:
+    "Removes what is of no use: work environments that were never finished, shared slots that none uses, what an interrupted removal left. What runs or is being set up stays.",
+  args: {
+    "older-than": {
+      type: "string",
+      number: true,
+      valueHint: "DAYS",
+      description: "Also work environments that were not started for so many days",
+    },
+    all: { type: "boolean", description: "Also every other work environment and shared slot" },
+  },
+  examples: [
+    ["sealift workenv clean --dry-run", "Say what would go"],
+    ["sealift workenv clean --older-than 30 --yes", "Also what nobody started for 30 days"],
+  ],
+  data: Removal,
+  async run(context, args) {
+    const base = context.cacheDir;
+    const options = {
+      all: args.all,
+      ...(args["older-than"] === undefined ? {} : { olderThanDays: args["older-than"] }),
+      env: context.env,
+    };
+    const plan = await cleanCache(base, { ...options, dryRun: true });
+    const answer = { base, removed: plan.removed, kept: plan.kept, dry_run: context.dryRun };
+    if (context.dryRun || plan.removed.length === 0) return answer;
+    if (!(await context.confirm(`Remove ${plan.removed.length} folders from ${base}?`))) {
+      return { ...answer, removed: [] };
+    }
+    const { removed, kept, warnings } = await cleanCache(base, options);
+    for (const warning of warnings) context.warn(warning);
+    return { ...answer, removed, kept };
+  },
+  render: removalText,
+});
