@@ -1,0 +1,191 @@
+//! The texts and exit codes of `test/conformance/messages.json`, which every launcher shares; a test keeps this table equal to it.
+
+pub struct Message {
+    pub code: &'static str,
+    pub exit: i32,
+    pub text: &'static str,
+    pub hint: &'static str,
+}
+
+/// The entry of `code`; an unknown code is a mistake in the launcher and reads as `INTERNAL`.
+pub fn find(code: &str) -> &'static Message {
+    let internal = MESSAGES.iter().find(|m| m.code == "INTERNAL");
+    MESSAGES.iter().find(|m| m.code == code).or(internal).expect("INTERNAL is in the table")
+}
+
+const fn m(code: &'static str, exit: i32, text: &'static str, hint: &'static str) -> Message {
+    Message { code, exit, text, hint }
+}
+
+#[rustfmt::skip]
+pub static MESSAGES: &[Message] = &[
+    m("NO_PACKAGE", 102,
+        "no package is attached to this launcher",
+        "Make one with `sealift pack`."),
+    m("PSPF_TRAILER", 102,
+        "{file}: the last 8,200 bytes are not a PSPF trailer",
+        "The file is truncated or something was appended to it; copy it again in binary mode."),
+    m("PSPF_VERSION", 102,
+        "{file}: format version {actual} is not 0x20250001",
+        "This launcher reads PSPF/2025 only."),
+    m("PSPF_CHECKSUM", 102,
+        "{file}: the index checksum does not match",
+        "The file was damaged; copy it again and compare its SHA-256."),
+    m("PSPF_SIZE", 102,
+        "{file}: the index says {expected} bytes, the file has {actual}",
+        "The file is truncated or something was appended to it; copy it again in binary mode."),
+    m("PSPF_REGION", 102,
+        "{file}: {field} lies outside the file or overlaps another region",
+        "The file was damaged or is not a valid package."),
+    m("PSPF_METADATA", 102,
+        "{file}: the metadata cannot be read: {detail}",
+        "The file was damaged or is not a valid package."),
+    m("PSPF_FIELD", 102,
+        "{file}: metadata field {field}: {detail}",
+        "The package is not valid; ask its publisher for a new one."),
+    m("PSPF_OPERATION", 102,
+        "{file}: slot {slot}: operation {detail} is not supported",
+        "The package needs a newer launcher."),
+    m("PSPF_SEAL_VERSION", 102,
+        "{file}: seal version {actual} is not supported",
+        "The package needs a newer launcher."),
+    m("SEAL_METADATA", 107,
+        "{file}: the metadata does not match its SHA-256",
+        "The file was damaged or changed after it was sealed."),
+    m("SEAL_UNSIGNED", 107,
+        "{file}: the package is not signed",
+        "Only signed packages run; ask its publisher for a signed one."),
+    m("SEAL_SIGNATURE", 107,
+        "{file}: the signature does not match the metadata",
+        "The file was damaged or changed after it was sealed."),
+    m("SEAL_KEY", 107,
+        "{file}: the public key is not a valid Ed25519 key",
+        "The file was damaged or forged."),
+    m("SEAL_INDEX", 107,
+        "{file}: the index block differs from what the signed metadata says at offset {offset}",
+        "The file was damaged or changed after it was sealed."),
+    m("SEAL_TABLE", 107,
+        "{file}: slot {slot}: table field {field} differs from the signed metadata",
+        "The file was damaged or changed after it was sealed."),
+    m("SEAL_PADDING", 107,
+        "{file}: the padding at offset {offset} is not zero",
+        "The file was damaged or changed after it was sealed."),
+    m("SEAL_LAUNCHER", 107,
+        "{file}: the launcher does not match its signed SHA-256",
+        "The file was damaged or changed after it was sealed."),
+    m("SEAL_SLOT", 107,
+        "{file}: slot {slot}: the stored bytes do not match their SHA-256",
+        "The file was damaged or changed after it was sealed."),
+    m("TRUST_UNKNOWN", 107,
+        "{file}: the signing key {key} is not in the trust store {store}",
+        "If you trust this publisher, add the key there with `sealift trust add`."),
+    m("TRUST_REVOKED", 107,
+        "{file}: the signing key {key} was revoked in the trust store {store}",
+        "Do not run this package; ask its publisher for one with a valid key."),
+    m("TRUST_PIN", 107,
+        "{file}: {name} is pinned to other keys than {key} in the trust store {store}",
+        "Ask the publisher whether the key changed, then update `pins`."),
+    m("TRUST_STORE", 107,
+        "the trust store {store} cannot be used: {detail}",
+        "Repair it or point SEALIFT_TRUST_DIR at another folder."),
+    m("VALIDATION_LEVEL", 105,
+        "SEALIFT_VALIDATION={actual} is not a level",
+        "Use strict or relaxed."),
+    m("ENTRY_UNKNOWN", 105,
+        "there is no entry {name}",
+        "SEALIFT_ENTRY may be one of: {list}"),
+    m("CLI_COMMAND", 105,
+        "there is no launcher command {name}",
+        "Commands: info, verify, metadata, slots, slot, extract, workenv, run, help."),
+    m("CLI_ARGUMENT", 105,
+        "{name}: {detail}",
+        "Run it with the command `help`."),
+    m("SLOT_UNKNOWN", 105,
+        "there is no slot {name}",
+        "Slots: {list}"),
+    m("SLOT_ABSENT", 104,
+        "slot {slot} is not part of this system ({detail})",
+        "The command needs a slot that is packed for another platform or mode."),
+    m("CACHE_UNSET", 106,
+        "there is no folder for the work environment: HOME is not set",
+        "Set SEALIFT_CACHE to a folder that you own."),
+    m("CACHE_RELATIVE", 106,
+        "{name}={actual} is not an absolute path",
+        "Set it to an absolute path."),
+    m("CACHE_OWNER", 106,
+        "{path} belongs to another user",
+        "Set SEALIFT_CACHE to a folder that you own."),
+    m("CACHE_WRITABLE", 106,
+        "{path} can be written by other users",
+        "Run `chmod go-w` on it, or set SEALIFT_CACHE to a folder that only you can write."),
+    m("CACHE_LINK", 106,
+        "{path} is a symbolic link that other users can replace",
+        "Set SEALIFT_CACHE to a folder that only you can write."),
+    m("CACHE_CREATE", 106,
+        "{path} cannot be created: {detail}",
+        "Set SEALIFT_CACHE to a folder that you can write."),
+    m("CACHE_NOEXEC", 106,
+        "{path} is on a file system mounted noexec: programs cannot run from it",
+        "Set SEALIFT_CACHE to a folder on a file system that allows execution."),
+    m("DISK_FULL", 106,
+        "{path} needs {needed} bytes and {available} are free",
+        "Free some space, or set SEALIFT_CACHE to a folder on another disk."),
+    m("IO", 106,
+        "{path}: {detail}",
+        "Check the file system and its permissions."),
+    m("UNPACK", 103,
+        "slot {slot}: {detail}",
+        "The package is not valid; ask its publisher for a new one."),
+    m("UNPACK_PATH", 103,
+        "slot {slot}: {path}: {detail}",
+        "The package is not valid; ask its publisher for a new one."),
+    m("UNPACK_SIZE", 103,
+        "slot {slot}: it expands to more than its signed {expected} bytes",
+        "The package is not valid; ask its publisher for a new one."),
+    m("SETUP_FAILED", 104,
+        "setup command {name} failed with exit code {actual}",
+        "Its last lines stand above; nothing was kept, so the next start tries again."),
+    m("SETUP_TYPE", 102,
+        "setup command {name}: type {actual} is not supported",
+        "Use execute, enumerate_and_execute, write_file or chmod."),
+    m("COMMAND_EMPTY", 102,
+        "the package names no command to run",
+        "Ask its publisher for a new one."),
+    m("COMMAND_WORDS", 102,
+        "the command cannot be split: {detail}",
+        "Quotes and backslashes follow POSIX shell rules."),
+    m("PLACEHOLDER", 104,
+        "{placeholder} names no slot of this package",
+        "Slots: {list}"),
+    m("EXEC_FAILED", 104,
+        "{path} cannot be started: {detail}",
+        "Check that it exists, is executable and fits this system."),
+    m("INTERNAL", 101,
+        "the launcher failed: {detail}",
+        "Please report this with the output of SEALIFT_LOG=debug."),
+    m("WAITING", 0,
+        "another process is preparing {name}; waiting",
+        ""),
+    m("REPAIR", 0,
+        "the work environment {path} was changed and is made anew",
+        ""),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::MESSAGES;
+
+    #[test]
+    fn the_table_equals_the_shared_file() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../test/conformance/messages.json");
+        let shared: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!(shared.len(), MESSAGES.len());
+        for message in MESSAGES {
+            let entry = &shared[message.code];
+            assert_eq!(entry["exit"], message.exit, "{}", message.code);
+            assert_eq!(entry["message"], message.text, "{}", message.code);
+            assert_eq!(entry["hint"], message.hint, "{}", message.code);
+        }
+    }
+}
