@@ -133,6 +133,9 @@ func storeSlot(t testing.TB, s slotSpec) (stored []byte, original int, chunks []
 	if parts != nil {
 		return stored, original, chunks
 	}
+	if s.stored != nil {
+		return s.stored, len(s.content), nil
+	}
 	chain, err := parseOperations(s.operations)
 	if err != nil {
 		t.Fatal(err)
@@ -174,9 +177,6 @@ func build(t testing.TB, p packageSpec) []byte {
 	list := []any{}
 	for i, s := range p.slots {
 		stored, original, chunks := storeSlot(t, s)
-		if s.stored != nil {
-			stored = s.stored
-		}
 		entry := M{"slot": i, "id": s.id, "source": s.id, "target": s.target, "size": len(stored), "original_size": original,
 			"checksum": sha(stored), "operations": or(s.operations, "none"), "purpose": "payload", "lifecycle": or(s.lifecycle, "runtime"),
 			"resolution": "build", "permissions": or(s.permissions, "0644")}

@@ -58,14 +58,14 @@ func (u *Unpacker) dispatchChunk(task *Task, chunk Chunk, number int, offset, po
 			return err
 		}
 		u.budget.take(cost)
-		u.submit(task, func(pool *zstdPool) error {
+		u.submit(task, func(*zstdPool) error {
 			defer u.budget.give(cost)
 			source := io.NewSectionReader(u.pkg.image, int64(offset), int64(chunk.stored))
 			head := make([]byte, min(chunk.stored, zstd.HeaderMaxSize))
 			if _, err := source.ReadAt(head, 0); err != nil && err != io.EOF {
 				return failIO(u.pkg.file, err)
 			}
-			return part.stream(pool, head, source)
+			return part.stream(head, source)
 		})
 		return nil
 	}
@@ -81,7 +81,7 @@ func (u *Unpacker) dispatchChunk(task *Task, chunk Chunk, number int, offset, po
 		defer u.budget.give(cost)
 		defer u.budget.back(stored)
 		if chunk.original > chunkMemory {
-			return part.stream(pool, stored, bytes.NewReader(stored))
+			return part.stream(stored, bytes.NewReader(stored))
 		}
 		return part.decode(pool, stored, u.budget)
 	})
@@ -130,17 +130,16 @@ func (p *part) outputError(err error) error {
 }
 
 // stream decodes a chunk that is too large for memory.
-func (p *part) stream(pool *zstdPool, head []byte, source io.Reader) error {
+func (p *part) stream(head []byte, source io.Reader) error {
 	if err := checkFrame(head, p.chunk.original); err != nil {
 		return err
 	}
-	decoder, err := pool.get()
+	// An own decoder, because a decoder keeps the window of a stream for as long as it lives.
+	decoder, err := newDecoder(&sourceReader{source}, chunkWindow)
 	if err != nil {
-		return err
-	}
-	if err := decoder.Reset(&sourceReader{source}); err != nil {
 		return decodeError(opZstd, err)
 	}
+	defer decoder.Close()
 	bounded := &boundedReader{source: &namedReader{decoder, opZstd}, slot: p.task.slot, left: p.chunk.original}
 	if p.task.tree != nil {
 		err = p.task.tree.readTar(bounded, p.first, p.last)
@@ -183,6 +182,11 @@ func (r *sourceReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+const (
+	bufferStep   = 512 << 10
+	spareBuffers = 4
+)
+
 // Budget bounds the memory of the chunks being worked on and keeps their buffers for the next ones.
 type Budget struct {
 	mutex sync.Mutex
@@ -216,30 +220,28 @@ func (b *Budget) give(cost uint64) {
 	b.freed.Broadcast()
 }
 
-// buffer returns a used buffer that is large enough, the smallest such, or a new one.
+// buffer returns a buffer of at least size bytes. Sizes are rounded up so that the buffer of one chunk serves the next.
 func (b *Budget) buffer(size int) []byte {
+	rounded := (size + bufferStep - 1) / bufferStep * bufferStep
+	if size > chunkMemory/2 && size <= chunkMemory {
+		rounded = chunkMemory
+	}
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	best := -1
 	for i, spare := range b.spare {
-		if cap(spare) >= size && (best < 0 || cap(spare) < cap(b.spare[best])) {
-			best = i
+		if cap(spare) >= size && cap(spare) <= rounded+4*bufferStep {
+			b.spare = append(b.spare[:i], b.spare[i+1:]...)
+			return spare[:size]
 		}
 	}
-	if best < 0 {
-		// Whatever lies here is too small for this slot's chunks; let the collector have it.
-		if len(b.spare) > 4 {
-			b.spare = nil
-		}
-		return make([]byte, size)
-	}
-	found := b.spare[best]
-	b.spare = append(b.spare[:best], b.spare[best+1:]...)
-	return found[:cap(found)]
+	return make([]byte, size, rounded)
 }
 
+// back keeps a buffer for the next chunk; more than a few are of no use to anyone.
 func (b *Budget) back(buffer []byte) {
 	b.mutex.Lock()
-	b.spare = append(b.spare, buffer)
-	b.mutex.Unlock()
+	defer b.mutex.Unlock()
+	if b.spare = append(b.spare, buffer); len(b.spare) > spareBuffers {
+		b.spare = append(b.spare[:0], b.spare[1:]...)
+	}
 }

@@ -25,6 +25,15 @@ func openPlain(path string) (plainFile, error) {
 	}
 }
 
+// openImage opens the package file. It is read at offsets only, so it does not need the poller either.
+func openImage(path string) (*os.File, error) {
+	file, err := openPlain(path)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(file.fd), path), nil
+}
+
 // createPlain makes a new file with exactly mode; it never opens what is there already, nor follows a link.
 func createPlain(path string, mode uint32) (plainFile, error) {
 	for {

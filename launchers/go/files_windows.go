@@ -16,6 +16,9 @@ func openPlain(path string) (plainFile, error) {
 	return plainFile{file, path}, err
 }
 
+// openImage opens the package file.
+func openImage(path string) (*os.File, error) { return os.Open(path) }
+
 // createPlain makes a new file; it never opens what is there already.
 func createPlain(path string, mode uint32) (plainFile, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(mode)|0o200)

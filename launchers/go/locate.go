@@ -43,10 +43,10 @@ func openSelf(arg0 string) (string, *os.File, error) {
 			return "", nil, failIO(arg0, err)
 		}
 	}
-	if file, err := os.Open("/proc/self/exe"); err == nil {
+	if file, err := openImage("/proc/self/exe"); err == nil {
 		return path, file, nil
 	}
-	file, err := os.Open(path)
+	file, err := openImage(path)
 	if err != nil {
 		return "", nil, failIO(path, err)
 	}
@@ -70,7 +70,7 @@ func openNamed(name string) (string, *os.File, error) {
 	if err != nil {
 		return "", nil, failIO(name, err)
 	}
-	file, err := os.Open(path)
+	file, err := openImage(path)
 	if err != nil {
 		return "", nil, failIO(path, err)
 	}

@@ -16,8 +16,8 @@ import (
 // Unpacking: stored bytes are read once, hashed in order and decoded in parallel, one worker per core.
 
 const (
-	memoryLimit  = 52 << 20 // what the collector aims at, so that the process stays below 64 MiB
-	memoryBudget = 34 << 20 // of chunks being decoded at one time
+	memoryLimit  = 48 << 20 // what the collector aims at, so that the process stays below 64 MiB
+	memoryBudget = 30 << 20 // of chunks being decoded at one time
 	chunkMemory  = 9 << 20  // chunks that decode to more are streamed
 	chunkStored  = 16 << 20 // chunks stored in more are read twice: for the hash, and for the decoder
 	streamBuffer = 1 << 20
@@ -54,6 +54,8 @@ type Unpacker struct {
 // unpackAll carries out the tasks. When one fails it reports the seal's "no" before the decoder's, because damage to the
 // stored bytes is the cause of whatever the decoder saw.
 func unpackAll(pkg *Package, tasks []*Task, progress *Progress) error {
+	// Nearly all memory is in a few large buffers without pointers: collecting often costs little and keeps the peak low.
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
 	defer clearMask()()
 	u := &Unpacker{pkg: pkg, progress: progress, jobs: make(chan func(*zstdPool)), budget: newBudget(memoryBudget)}
