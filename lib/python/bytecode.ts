@@ -20,7 +20,7 @@ export interface CompileJob {
 export type OptimisationLevel = 0 | 1 | 2;
 
 const COMPILER = `
-import os, sys, json
+import gc, os, sys, json
 import importlib._bootstrap_external as boot
 import _imp, marshal
 request = json.load(sys.stdin)
@@ -50,6 +50,9 @@ def reap():
 
 import warnings
 warnings.simplefilter("ignore")
+# Children share this process's pages as long as no collection touches them.
+gc.disable()
+gc.freeze()
 for index, (source, name, target) in enumerate(request["jobs"]):
     if len(running) >= limit:
         reap()

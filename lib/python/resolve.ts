@@ -18,6 +18,7 @@ import { compareNames, sha256Hex } from "../codec/mod.ts";
 import { cachedFolder } from "./cache.ts";
 import { fetchFiles } from "./fetch.ts";
 import { type LockedPackage, type LockTarget, readPylock } from "./lock.ts";
+import { normaliseName } from "./names.ts";
 import type { PythonProject } from "./project.ts";
 import { type StagedWheel, stageWheel } from "./site.ts";
 import { buildWheel, compileLock, exportLock, type Resolver } from "./uv.ts";
@@ -80,10 +81,14 @@ async function lockText(
       return { text: "", source: "uv" };
     }
     resolver.ctx.progress.step("Resolving the dependencies");
-    const text = await compileLock(resolver, root, [basename(project.manifest)], {
-      lines: extraPackages,
-      extras,
-    });
+    const text = namesItself(project)
+      ? await compileLock(resolver, root, [], {
+          lines: [...project.dependencies, ...extraPackages],
+        })
+      : await compileLock(resolver, root, [basename(project.manifest)], {
+          lines: extraPackages,
+          extras,
+        });
     return { text, source: "uv" };
   }
   if (extraPackages.length > 0) {
@@ -109,6 +114,16 @@ async function lockText(
     hint: "Make one with `uv lock` or `uv pip compile --format pylock.toml`, or leave --frozen out.",
     details: { looked: ["uv.lock", "pylock.toml", "requirements.txt"] },
   });
+}
+
+/**
+ * A manifest that only packs a published application may bear its name. uv would take that dependency for the project itself,
+ * so it gets the requirements without the manifest around them.
+ */
+function namesItself(project: PythonProject): boolean {
+  const own = normaliseName(project.name);
+  const names = project.dependencies.map((text) => /^\s*([A-Za-z0-9._-]+)/.exec(text)?.[1] ?? "");
+  return names.some((name) => normaliseName(name) === own);
 }
 
 /** Hashed requirements: uv finds the files, and every file must have a hash that the requirements name. */

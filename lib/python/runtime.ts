@@ -31,7 +31,7 @@ import {
   loaderView,
   resolveLibraries,
 } from "./libraries.ts";
-import { stripElf } from "./strip.ts";
+import { setSearchPath, stripFile } from "./patch.ts";
 import { findTool } from "./tools.ts";
 
 /** Raised when the same input would give another result. */
@@ -192,14 +192,9 @@ async function build(
   await tryOut(python, folder);
 }
 
-function stripFile(path: string): void {
-  const smaller = stripElf(readFileSync(path));
-  if (smaller !== undefined) writeFileSync(path, smaller);
-}
-
 /** Gives each file that needs a bundled library, or has an absolute search path, one relative search path: `lib/` of the runtime. */
 async function relativeSearchPaths(ctx: Context, folder: string, files: string[]): Promise<void> {
-  const patchelf = await findTool(ctx, "patchelf");
+  const tool = await findTool(ctx, "patchelf");
   for (const file of files) {
     const path = join(folder, file);
     const elf = readElf(path);
@@ -209,11 +204,7 @@ async function relativeSearchPaths(ctx: Context, folder: string, files: string[]
     const toLib = relative(dirname(file), "lib");
     const origin = toLib === "" ? "$ORIGIN" : `$ORIGIN/${toLib}`;
     // Set also where it is not needed: removing the entry would leave the old path in the string table.
-    const { code, stderr } = await run([patchelf.path, "--set-rpath", origin, path], {
-      env: ctx.env,
-      timeoutMs: 60_000,
-    });
-    if (code !== 0) throw notPatched(file, new TextDecoder().decode(stderr));
+    await setSearchPath(ctx, path, origin, { tool });
   }
 }
 
@@ -286,17 +277,6 @@ function missingLibrary(python: Interpreter, missing: Map<string, string[]>): En
     {
       hint: "Install what provides it, or name another interpreter with `--python`.",
       details: { missing: names },
-    },
-  );
-}
-
-function notPatched(file: string, stderr: string): EnvironmentError {
-  return new EnvironmentError(
-    "PYTHON_RELOCATE",
-    `The search path of ${file} could not be changed`,
-    {
-      hint: "Name another interpreter with `--python`.",
-      details: { file, stderr: stderr.slice(-500) },
     },
   );
 }

@@ -17,6 +17,7 @@ import { cachedFolder, publishFolder, temporaryFolder } from "./cache.ts";
 import type { Interpreter } from "./interpreter.ts";
 import { csvCell } from "./metadata.ts";
 import { normaliseName } from "./names.ts";
+import type { NativeItem, Replacement } from "./native.ts";
 import type { Runtime } from "./runtime.ts";
 import { bytesEntry, startScript, textEntry } from "./start.ts";
 import { recordBytes, unpackWheel, type WheelFile, type WheelInfo } from "./wheel.ts";
@@ -24,7 +25,13 @@ import { recordBytes, unpackWheel, type WheelFile, type WheelInfo } from "./whee
 /** Raised when unpacking or compiling the same wheel would give another result. */
 const RECIPE = 1;
 
+/** A file of a wheel; `source` is set when another file stands for it. */
+export interface StagedFile extends WheelFile {
+  source?: string;
+}
+
 export interface StagedWheel extends WheelInfo {
+  files: StagedFile[];
   /** File name of the wheel. */
   file: string;
   /** Names the content: SHA-256 of the wheel, or of its RECORD when it was built here. */
@@ -114,7 +121,48 @@ function compileJobs(
   }));
 }
 
-/** Entries of one site-packages folder, relative to it, with bytecode. `SITE_COLLISION` when two wheels own one file. */
+/** The wheels with other files in the places of some; `replaced` goes by the file's source. */
+export function withReplaced(
+  wheels: StagedWheel[],
+  replaced: Map<string, Replacement>,
+): StagedWheel[] {
+  if (replaced.size === 0) return wheels;
+  return wheels.map((wheel) => ({
+    ...wheel,
+    files: wheel.files.map((file) => ({ ...file, ...replaced.get(sourceOf(file, wheel)) })),
+  }));
+}
+
+function sourceOf(file: StagedFile, wheel: StagedWheel): string {
+  return file.source ?? join(wheel.folder, "files", file.member);
+}
+
+/** Files of the wheels that may be programs or libraries, with their places: below `site` for the packages, below the prefix for the rest. */
+export function nativeItems(
+  wheels: StagedWheel[],
+  kind: "site" | "prefix",
+  site = "",
+): NativeItem[] {
+  return wheels.flatMap((wheel) =>
+    wheel.files.flatMap((file) => {
+      const isSite = file.scheme === "site";
+      const isNative =
+        /\.so(?:\.[\d.]+)?$/.test(file.path) || file.executable || file.scheme === "scripts";
+      if (!isNative || isSite !== (kind === "site") || file.scheme === "headers") return [];
+      const path = isSite
+        ? `${site}${file.path}`
+        : file.scheme === "scripts"
+          ? `bin/${file.path}`
+          : file.path;
+      return [{ source: sourceOf(file, wheel), path }];
+    }),
+  );
+}
+
+/**
+ * Entries of one site-packages folder, relative to it, with bytecode; `replaced` files stand for those of the wheel.
+ * `SITE_COLLISION` when two wheels own one file.
+ */
 export function siteEntries(
   wheels: StagedWheel[],
   bytecode: Bytecode,
@@ -170,8 +218,8 @@ export function prefixEntries(wheels: StagedWheel[], pythonName: string): TreeEn
 }
 
 /** A script that begins `#!python` is Python for the packed interpreter; anything else is a program as it is. */
-function scriptEntry(file: WheelFile, wheel: StagedWheel): TreeEntry {
-  const source = join(wheel.folder, "files", file.member);
+function scriptEntry(file: StagedFile, wheel: StagedWheel): TreeEntry {
+  const source = sourceOf(file, wheel);
   if (file.size < 1 << 20) {
     const bytes = readFileSync(source);
     const firstLine = bytes.subarray(0, Math.max(bytes.indexOf(10), 0)).toString("latin1");
@@ -182,15 +230,9 @@ function scriptEntry(file: WheelFile, wheel: StagedWheel): TreeEntry {
   return { ...fileEntry(file, `bin/${file.path}`, wheel), mode: 0o755 };
 }
 
-function fileEntry(file: WheelFile, path: string, wheel: StagedWheel): TreeEntry {
+function fileEntry(file: StagedFile, path: string, wheel: StagedWheel): TreeEntry {
   const mode = file.executable ? 0o755 : 0o644;
-  return {
-    path,
-    type: "file",
-    mode,
-    size: file.size,
-    source: join(wheel.folder, "files", file.member),
-  };
+  return { path, type: "file", mode, size: file.size, source: sourceOf(file, wheel) };
 }
 
 /** Signatures of RECORD would no longer fit the new one. */

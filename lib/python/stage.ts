@@ -3,15 +3,13 @@
  * Everything happens here, at pack time: resolution, download, unpacking, bytecode, the relocatable interpreter. How the three
  * find each other on the target stands in start.ts.
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-
 import { type Context, FormatError, sourceDateEpoch, UsageError } from "../base/mod.ts";
 import { arrangeTree, type TreeEntry } from "../codec/mod.ts";
 import { withArchive } from "./archive.ts";
+import { checkEntryPoints, commandsOf, defaultCommand, isBuilt, withCommands } from "./commands.ts";
 import { findPython, type Interpreter, requireLinux } from "./interpreter.ts";
 import { markerEnvironment } from "./marker.ts";
-import { parseObjectReference } from "./names.ts";
+import { bundleLibraries, libraryNames } from "./native.ts";
 import type { PythonProject } from "./project.ts";
 import {
   buildProject,
@@ -20,7 +18,14 @@ import {
   type ResolveOptions,
 } from "./resolve.ts";
 import { type Runtime, stageRuntime } from "./runtime.ts";
-import { compileWheels, prefixEntries, siteEntries, type StagedWheel } from "./site.ts";
+import {
+  compileWheels,
+  nativeItems,
+  prefixEntries,
+  siteEntries,
+  type StagedWheel,
+  withReplaced,
+} from "./site.ts";
 import { satisfiesPython } from "./specifier.ts";
 import { prepareCommand, prepareEntry, startCommand, startScript } from "./start.ts";
 import { compatibleTags, platformTags, rankTags } from "./tags.ts";
@@ -117,20 +122,34 @@ async function stageWith(
   const resolution = await resolveDependencies(resolver, project, lockTarget(python, glibc), how);
   const own = isBuilt(project) ? await buildProject(resolver, project.root, how) : undefined;
   checkRequirements(own === undefined ? resolution.wheels : [own, ...resolution.wheels], python);
-
-  const all = own === undefined ? resolution.wheels : [own, ...resolution.wheels];
-  const bytecode = await compileWheels(ctx, all, python, runtime, project.optimisation);
+  const ownWheels = own === undefined ? [] : [own];
+  const bytecode = await compileWheels(
+    ctx,
+    [...ownWheels, ...resolution.wheels],
+    python,
+    runtime,
+    project.optimisation,
+  );
+  const programName = `python${python.minor.join(".")}`;
+  const native = await independent(
+    ctx,
+    python,
+    ownWheels,
+    resolution.wheels,
+    `lib/${programName}/site-packages/`,
+  );
   const tree = (wheels: StagedWheel[]) =>
     siteEntries(wheels, bytecode, python.cacheTag, project.optimisation);
-  const site = arrangeTree(tree(resolution.wheels));
-  const programName = `python${python.minor.join(".")}`;
+  const site = arrangeTree([...tree(native.site), ...native.siteLibraries]);
+  const ownTree = tree(native.own);
   const commands = commandsOf(project, own);
   const app = [
     prepareEntry(),
-    ...under(`lib/${programName}/site-packages`, own === undefined ? [] : tree([own])),
-    ...withCommands(prefixEntries(all, programName), commands),
+    ...under(`lib/${programName}/site-packages`, ownTree),
+    ...withCommands(prefixEntries([...native.own, ...native.site], programName), commands),
+    ...native.appLibraries,
   ];
-  checkEntryPoints(commands, [...site, ...(own === undefined ? [] : tree([own]))], runtime, python);
+  checkEntryPoints(commands, [...site, ...ownTree], runtime, python);
   const hasPth = site.some((entry) => /^[^/]+\.pth$/.test(entry.path));
   const start = (name: string) => startCommand(programName, name, project.optimisation);
   return {
@@ -148,7 +167,7 @@ async function stageWith(
     setup: [
       { type: "execute", command: prepareCommand(runtime.programPath, python.version, hasPth) },
     ],
-    report: report(python, runtime, resolution, bytecode.skipped.values()),
+    report: report(python, runtime, resolution, native, [...bytecode.skipped.values()].flat()),
   };
 }
 
@@ -176,102 +195,6 @@ function slot(
 
 function under(folder: string, entries: TreeEntry[]): TreeEntry[] {
   return entries.map((entry) => ({ ...entry, path: `${folder}/${entry.path}` }));
-}
-
-/** The project's commands replace scripts of the same name that dependencies bring. */
-function withCommands(entries: TreeEntry[], commands: Map<string, string>): TreeEntry[] {
-  const own = [...commands].map(([name, reference]) => startScript(name, reference));
-  const taken = new Set(own.map((entry) => entry.path.toLowerCase()));
-  return [...own, ...entries.filter((entry) => !taken.has(entry.path.toLowerCase()))];
-}
-
-/** Every command of the package: name → object reference. `ENTRY_MISSING` when there is none. */
-function commandsOf(project: PythonProject, own: StagedWheel | undefined): Map<string, string> {
-  const commands = new Map(
-    Object.entries({
-      ...project.scripts,
-      ...project.guiScripts,
-      ...own?.consoleScripts,
-      ...own?.guiScripts,
-    }),
-  );
-  if (project.entryPoint !== undefined && commandFor(project.entryPoint, commands) === undefined) {
-    const name = commands.has(project.packageName)
-      ? `${project.packageName}-entry`
-      : project.packageName;
-    commands.set(name, project.entryPoint);
-  }
-  if (commands.size > 0) return commands;
-  throw new FormatError("ENTRY_MISSING", `${project.manifest}: names no command`, {
-    hint: 'Add entry_point = "module:function" to [tool.sealift], or a line to [project.scripts].',
-    details: { file: project.manifest },
-  });
-}
-
-function commandFor(reference: string, commands: Map<string, string>): string | undefined {
-  return [...commands].find(([, known]) => known === reference)?.[0];
-}
-
-/** entry_point, else the script named like the package or project, else the first (and often only) one. */
-function defaultCommand(project: PythonProject, commands: Map<string, string>): string {
-  if (project.entryPoint !== undefined) {
-    const named = [project.packageName, `${project.packageName}-entry`].find(
-      (n) => commands.get(n) === project.entryPoint,
-    );
-    const found = named ?? commandFor(project.entryPoint, commands);
-    if (found !== undefined) return found;
-  }
-  const [first = ""] = commands.keys();
-  return [project.packageName, project.name].find((name) => commands.has(name)) ?? first;
-}
-
-/**
- * Whether the project itself is built to a wheel: as it says itself, else when it has a setup.py or the module of one of its
- * commands lies in its folder. A manifest with nothing but dependencies and an entry point in one of them is not built.
- */
-function isBuilt(project: PythonProject): boolean {
-  if (project.isPackage !== undefined) return project.isPackage;
-  if (existsSync(join(project.root, "setup.py"))) return true;
-  const references = [
-    ...Object.values(project.scripts),
-    ...Object.values(project.guiScripts),
-    project.entryPoint ?? [],
-  ].flat();
-  return references.some((reference) => {
-    const top = parseObjectReference(reference, project.manifest).module.split(".")[0] ?? "";
-    return [top, `${top}.py`, `src/${top}`, `src/${top}.py`].some((path) =>
-      existsSync(join(project.root, path)),
-    );
-  });
-}
-
-/** A command whose module is in no slot would fail at the user's, so it fails here. */
-function checkEntryPoints(
-  commands: Map<string, string>,
-  entries: TreeEntry[],
-  runtime: Runtime,
-  python: Interpreter,
-): void {
-  const paths = new Set(entries.map((entry) => entry.path));
-  const library = `lib/python${python.minor.join(".")}/`;
-  for (const entry of runtime.entries)
-    if (entry.path.startsWith(library)) paths.add(entry.path.slice(library.length));
-  for (const [name, reference] of commands) {
-    const { module } = parseObjectReference(reference, name);
-    const path = module.replaceAll(".", "/");
-    const found =
-      [`${path}.py`, `${path}/__init__.py`].some((p) => paths.has(p)) ||
-      entries.some((entry) => entry.path.startsWith(`${path}.`) && entry.path.endsWith(".so"));
-    if (found) continue;
-    throw new FormatError(
-      "ENTRY_MODULE",
-      `The command ${name} starts ${reference}, but no package holds the module ${module}`,
-      {
-        hint: "Correct the entry point, or add the package that holds it to the dependencies.",
-        details: { command: name, module },
-      },
-    );
-  }
 }
 
 function checkRequirements(wheels: StagedWheel[], python: Interpreter): void {
@@ -328,25 +251,73 @@ function checkPlatform(python: Interpreter, platform: string): void {
   );
 }
 
+interface Independent {
+  own: StagedWheel[];
+  site: StagedWheel[];
+  siteLibraries: TreeEntry[];
+  appLibraries: TreeEntry[];
+  external: string[];
+  glibc: [number, number];
+}
+
+/** Extension modules and programs of the wheels, made independent of this machine's libraries: one folder of libraries for each slot. */
+async function independent(
+  ctx: Context,
+  python: Interpreter,
+  own: StagedWheel[],
+  dependencies: StagedWheel[],
+  packages: string,
+): Promise<Independent> {
+  const siteItems = nativeItems(dependencies, "site");
+  const appItems = [
+    ...nativeItems(own, "site", packages),
+    ...nativeItems([...own, ...dependencies], "prefix"),
+  ];
+  const site = await bundleLibraries(
+    ctx,
+    python,
+    siteItems,
+    "sealift.libs",
+    libraryNames(appItems),
+  );
+  const app = await bundleLibraries(
+    ctx,
+    python,
+    appItems,
+    "lib/sealift/libs",
+    libraryNames(siteItems),
+  );
+  const replaced = new Map([...site.replaced, ...app.replaced]);
+  return {
+    own: withReplaced(own, replaced),
+    site: withReplaced(dependencies, replaced),
+    siteLibraries: site.entries,
+    appLibraries: app.entries,
+    external: [...new Set([...site.external, ...app.external])].sort(),
+    glibc: [2, Math.max(site.glibc[1], app.glibc[1])],
+  };
+}
+
 function report(
   python: Interpreter,
   runtime: Runtime,
   resolution: Resolution,
-  skipped: Iterable<string[]>,
+  native: Independent,
+  skipped: string[],
 ): PythonReport {
   const notes: string[] = [];
   if (runtime.omitted.length > 0)
     notes.push(`left out, because their libraries are missing here: ${runtime.omitted.join(", ")}`);
-  const lost = [...skipped].flat();
-  if (lost.length > 0)
-    notes.push(`${lost.length} files are no valid Python ${python.version} and have no bytecode`);
+  if (native.external.length > 0) notes.push(`the target must have ${native.external.join(", ")}`);
+  if (skipped.length > 0)
+    notes.push(
+      `${skipped.length} files are no valid Python ${python.version} and have no bytecode`,
+    );
   const { version, executable } = python;
+  const glibc =
+    runtime.glibc === undefined ? undefined : `2.${Math.max(runtime.glibc[1], native.glibc[1])}`;
   return {
-    python: {
-      version,
-      executable,
-      ...(runtime.glibc !== undefined && { glibc: runtime.glibc.join(".") }),
-    },
+    python: { version, executable, ...(glibc !== undefined && { glibc }) },
     resolution: resolution.source,
     packages: resolution.wheels.map((w) => ({
       name: w.name,

@@ -23,11 +23,14 @@ interface Section {
 /** The smaller file, or `undefined` when there is nothing to take or the layout is another one. */
 export function stripElf(bytes: Uint8Array): Uint8Array | undefined {
   const head = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const isElf64 = bytes.length > HEADER && head.getUint32(0) === 0x7f454c46 && bytes[4] === 2 && bytes[5] === 1;
-  if (!isElf64 || head.getUint16(58, true) !== SECTION || head.getUint16(54, true) !== SEGMENT) return undefined;
+  const isElf64 =
+    bytes.length > HEADER && head.getUint32(0) === 0x7f454c46 && bytes[4] === 2 && bytes[5] === 1;
+  if (!isElf64 || head.getUint16(58, true) !== SECTION || head.getUint16(54, true) !== SEGMENT)
+    return undefined;
   const sections = readSections(head);
   const names = sections?.[head.getUint16(62, true)];
-  if (sections === undefined || names === undefined || names.offset + names.size > bytes.length) return undefined;
+  if (sections === undefined || names === undefined || names.offset + names.size > bytes.length)
+    return undefined;
   const kept = sections.findLastIndex((s) => (s.flags & ALLOCATED) !== 0n) + 1;
   if (!isPrefix(sections, kept)) return undefined;
   const end = contentEnd(head, sections.slice(0, kept));
@@ -70,9 +73,13 @@ function contentEnd(head: DataView, sections: Section[]): number | undefined {
   let end = Math.max(HEADER, at + count * SEGMENT);
   for (let i = 0; i < count; i++) {
     const base = at + i * SEGMENT;
-    end = Math.max(end, Number(head.getBigUint64(base + 8, true)) + Number(head.getBigUint64(base + 32, true)));
+    end = Math.max(
+      end,
+      Number(head.getBigUint64(base + 8, true)) + Number(head.getBigUint64(base + 32, true)),
+    );
   }
-  for (const section of sections) if (section.type !== NOBITS) end = Math.max(end, section.offset + section.size);
+  for (const section of sections)
+    if (section.type !== NOBITS) end = Math.max(end, section.offset + section.size);
   return end;
 }
 

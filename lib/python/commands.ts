@@ -1,0 +1,111 @@
+/** Which commands a package has, which one is the default, and that each of them leads to a module that is there. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+import { FormatError } from "../base/mod.ts";
+import type { TreeEntry } from "../codec/mod.ts";
+import type { Interpreter } from "./interpreter.ts";
+import { parseObjectReference } from "./names.ts";
+import type { PythonProject } from "./project.ts";
+import type { Runtime } from "./runtime.ts";
+import type { StagedWheel } from "./site.ts";
+import { startScript } from "./start.ts";
+
+/** The project's commands replace scripts of the same name that dependencies bring. */
+export function withCommands(entries: TreeEntry[], commands: Map<string, string>): TreeEntry[] {
+  const own = [...commands].map(([name, reference]) => startScript(name, reference));
+  const taken = new Set(own.map((entry) => entry.path.toLowerCase()));
+  return [...own, ...entries.filter((entry) => !taken.has(entry.path.toLowerCase()))];
+}
+
+/** Every command of the package: name → object reference. `ENTRY_MISSING` when there is none. */
+export function commandsOf(
+  project: PythonProject,
+  own: StagedWheel | undefined,
+): Map<string, string> {
+  const commands = new Map(
+    Object.entries({
+      ...project.scripts,
+      ...project.guiScripts,
+      ...own?.consoleScripts,
+      ...own?.guiScripts,
+    }),
+  );
+  if (project.entryPoint !== undefined && commandFor(project.entryPoint, commands) === undefined) {
+    const name = commands.has(project.packageName)
+      ? `${project.packageName}-entry`
+      : project.packageName;
+    commands.set(name, project.entryPoint);
+  }
+  if (commands.size > 0) return commands;
+  throw new FormatError("ENTRY_MISSING", `${project.manifest}: names no command`, {
+    hint: 'Add entry_point = "module:function" to [tool.sealift], or a line to [project.scripts].',
+    details: { file: project.manifest },
+  });
+}
+
+function commandFor(reference: string, commands: Map<string, string>): string | undefined {
+  return [...commands].find(([, known]) => known === reference)?.[0];
+}
+
+/** entry_point, else the script named like the package or project, else the first (and often only) one. */
+export function defaultCommand(project: PythonProject, commands: Map<string, string>): string {
+  if (project.entryPoint !== undefined) {
+    const named = [project.packageName, `${project.packageName}-entry`].find(
+      (n) => commands.get(n) === project.entryPoint,
+    );
+    const found = named ?? commandFor(project.entryPoint, commands);
+    if (found !== undefined) return found;
+  }
+  const [first = ""] = commands.keys();
+  return [project.packageName, project.name].find((name) => commands.has(name)) ?? first;
+}
+
+/**
+ * Whether the project itself is built to a wheel: as it says itself, else when it has a setup.py or the module of one of its
+ * commands lies in its folder. A manifest with nothing but dependencies and an entry point in one of them is not built.
+ */
+export function isBuilt(project: PythonProject): boolean {
+  if (project.isPackage !== undefined) return project.isPackage;
+  if (existsSync(join(project.root, "setup.py"))) return true;
+  const references = [
+    ...Object.values(project.scripts),
+    ...Object.values(project.guiScripts),
+    project.entryPoint ?? [],
+  ].flat();
+  return references.some((reference) => {
+    const top = parseObjectReference(reference, project.manifest).module.split(".")[0] ?? "";
+    return [top, `${top}.py`, `src/${top}`, `src/${top}.py`].some((path) =>
+      existsSync(join(project.root, path)),
+    );
+  });
+}
+
+/** A command whose module is in no slot would fail at the user's, so it fails here. */
+export function checkEntryPoints(
+  commands: Map<string, string>,
+  entries: TreeEntry[],
+  runtime: Runtime,
+  python: Interpreter,
+): void {
+  const paths = new Set(entries.map((entry) => entry.path));
+  const library = `lib/python${python.minor.join(".")}/`;
+  for (const entry of runtime.entries)
+    if (entry.path.startsWith(library)) paths.add(entry.path.slice(library.length));
+  for (const [name, reference] of commands) {
+    const { module } = parseObjectReference(reference, name);
+    const path = module.replaceAll(".", "/");
+    const found =
+      [`${path}.py`, `${path}/__init__.py`].some((p) => paths.has(p)) ||
+      entries.some((entry) => entry.path.startsWith(`${path}.`) && entry.path.endsWith(".so"));
+    if (found) continue;
+    throw new FormatError(
+      "ENTRY_MODULE",
+      `The command ${name} starts ${reference}, but no package holds the module ${module}`,
+      {
+        hint: "Correct the entry point, or add the package that holds it to the dependencies.",
+        details: { command: name, module },
+      },
+    );
+  }
+}
