@@ -74,7 +74,7 @@ function sentence(issue: v.BaseIssue<unknown>): string {
   if (issue.kind !== "schema") return issue.message;
   if (issue.received === "undefined") return "is missing";
   if (issue.type === "picklist" || issue.type === "literal" || issue.type === "variant") {
-    return `must be one of ${(issue.expected ?? "").replaceAll(/[()]/g, "").replaceAll(" | ", ", ")}, not ${issue.received}`;
+    return `must be one of ${(issue.expected ?? "").replaceAll(/[()]/g, "").replaceAll(" | ", ", ")}, not ${nameOf(issue.received)}`;
   }
   return `must be ${nameOf(issue.expected ?? "")}, not ${nameOf(issue.received)}`;
 }
@@ -87,7 +87,8 @@ function nameOf(type: string): string {
     Object: "a table",
     Array: "an array",
   };
-  return names[type] ?? type;
+  const name = names[type] ?? type;
+  return name.length > 60 ? `${name.slice(0, 60)}…` : name;
 }
 
 type Entries = Record<string, v.GenericSchema>;
