@@ -13,10 +13,12 @@ import { hostTarget, type Target } from "./targets.ts";
 const ROOT = join(import.meta.dir, "..");
 const CACHE = join(ROOT, "build", "bases");
 
-/** The path of the base executable of `target`. */
-export async function baseExecutable(target: Target): Promise<string> {
-  if (target.name === hostTarget()?.name) return installed(target) ?? (await fetched(target));
-  return await fetched(target);
+/** The path of the base executable of `target`; one that must be unpacked is put into `scratch`. */
+export async function baseExecutable(target: Target, scratch: string): Promise<string> {
+  if (target.name === hostTarget()?.name) {
+    return installed(target) ?? (await fetched(target, scratch));
+  }
+  return await fetched(target, scratch);
 }
 
 /** npm's installer of Bun moves the executable from the platform's package into its own. */
@@ -28,25 +30,26 @@ function installed(target: Target): string | undefined {
   return places.find((path) => existsSync(path));
 }
 
-async function fetched(target: Target): Promise<string> {
+async function fetched(target: Target, scratch: string): Promise<string> {
   const { version, integrity } = await locked(target.base);
-  const folder = join(CACHE, `${target.base.replace("@oven/", "")}-${version}`);
-  const archive = `${folder}.tgz`;
+  const archive = join(CACHE, `${target.base.replace("@oven/", "")}-${version}.tgz`);
   if (!existsSync(archive)) await download(`${target.base}@${version}`, archive);
-  const actual = `sha512-${createHash("sha512")
-    .update(await readFile(archive))
-    .digest("base64")}`;
-  if (actual !== integrity) {
+  try {
+    checkIntegrity(`${target.base}@${version}`, await readFile(archive), integrity);
+  } catch (error) {
     await rm(archive);
-    throw new Error(
-      `${target.base}@${version}: the archive is ${actual}, package-lock.json says ${integrity}`,
-    );
+    throw error;
   }
   // Unpacked anew each time: what is compiled in is what was compared.
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  await must(["tar", "-xzf", archive, "-C", folder, `package/${target.executable}`]);
-  return join(folder, "package", target.executable);
+  await must(["tar", "-xzf", archive, "-C", scratch, `package/${target.executable}`]);
+  return join(scratch, "package", target.executable);
+}
+
+/** Throws when the bytes are not those that the lock file names. */
+export function checkIntegrity(name: string, bytes: Uint8Array, integrity: string): void {
+  const actual = `sha512-${createHash("sha512").update(bytes).digest("base64")}`;
+  if (actual === integrity) return;
+  throw new Error(`${name}: the archive is ${actual}, package-lock.json says ${integrity}`);
 }
 
 async function download(specifier: string, archive: string): Promise<void> {

@@ -58,6 +58,8 @@ async function buildHost(host: Target, twice: boolean): Promise<void> {
   const path = join(DIST, host.name.startsWith("windows") ? "sealift.exe" : "sealift");
   const digest = await build(host, path);
   await smokeTest(path);
+  const { size } = await stat(path);
+  if (size > MAX_BYTES) throw new Error(`${size} bytes is over the budget of ${MAX_BYTES}`);
   await announce(path, digest);
   if (!twice) return;
   const second = `${path}.second`;
@@ -73,17 +75,18 @@ async function buildHost(host: Target, twice: boolean): Promise<void> {
 
 /** Compiles one target and returns the SHA-256 of the file. */
 export async function build(target: Target, output: string): Promise<string> {
-  const stage = await mkdtemp(join(tmpdir(), "sealift-build-"));
+  const scratch = await mkdtemp(join(tmpdir(), "sealift-build-"));
+  const stage = join(scratch, "source");
   try {
     await stageSources(stage);
-    const base = await baseExecutable(target);
+    const base = await baseExecutable(target, scratch);
     const entries = ["./main.ts", ...(await workers(stage))];
     const file = target.name.startsWith("windows") ? "sealift.exe" : "sealift";
     await compile(stage, entries, target, base, file);
     await checkFile(join(stage, file), target);
     await install(join(stage, file), output);
   } finally {
-    await rm(stage, { recursive: true, force: true });
+    await rm(scratch, { recursive: true, force: true });
   }
   const digest = await sha256(output);
   return digest;
@@ -96,7 +99,7 @@ async function announce(path: string, digest: string): Promise<void> {
 
 /** Only what the program is made of, so that no setting or stray file of the checkout takes part. */
 async function stageSources(stage: string): Promise<void> {
-  for (const folder of ["build", "test"]) await mkdir(join(stage, folder));
+  for (const folder of ["build", "test"]) await mkdir(join(stage, folder), { recursive: true });
   for (const name of [
     "main.ts",
     "lib",
@@ -179,9 +182,6 @@ function buildEnvironment(): Record<string, string | undefined> {
 }
 
 async function checkFile(path: string, target: Target): Promise<void> {
-  const { size } = await stat(path);
-  if (size > MAX_BYTES)
-    throw new Error(`${target.name}: ${size} bytes is over the budget of ${MAX_BYTES}`);
   const file = await open(path);
   const header = new Uint8Array(4096);
   await file.read(header, 0, header.length, 0);
