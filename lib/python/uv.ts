@@ -99,7 +99,7 @@ export async function buildWheel(
   await uv(resolver, argv, {
     cwd: out,
     what: `Building ${source}`,
-    env: { SOURCE_DATE_EPOCH: String(epoch) },
+    env: { SOURCE_DATE_EPOCH: String(epoch), ...reproducible(resolver.ctx.env, source) },
   });
   const wheels = readdirSync(out).filter((name) => name.endsWith(".whl"));
   const [wheel] = wheels;
@@ -108,6 +108,18 @@ export async function buildWheel(
     hint: "Check its build system.",
     details: { source },
   });
+}
+
+/** Compiler flags behind the user's own: no debug information, source path or build id, which would differ with every build folder. */
+function reproducible(env: Context["env"], source: string): Record<string, string> {
+  if (process.platform === "win32") return {};
+  const compile = `-g0 -ffile-prefix-map=${source}=.`;
+  const added = (name: string, flags: string) => [env[name], flags].filter(Boolean).join(" ");
+  return {
+    CFLAGS: added("CFLAGS", compile),
+    CXXFLAGS: added("CXXFLAGS", compile),
+    ...(process.platform === "linux" && { LDFLAGS: added("LDFLAGS", "-Wl,--build-id=none") }),
+  };
 }
 
 interface UvCall {
