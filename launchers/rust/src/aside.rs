@@ -99,7 +99,7 @@ fn unpack_to(scope: &Scope, number: usize, slot: &Slot, home: &Home) -> Result<V
         place::create_private(&home.root)?;
         let _mask = OpenMask::new();
         let tree = Tree::open(&home.root, false)?;
-        let work = [Work { slot, number, sink: Sink::Tree(&tree, home.at.clone()), mtime: first::file_time(scope) }];
+        let work = [Work { slot, number, sink: Sink::Tree(&tree, home.at.clone()), mtime: first::file_time(scope.sealed) }];
         unpack::run(image, &work, &Progress::new(&scope.sealed.plan.name))?;
         drop(work);
         Ok(tree.finish()?.into_iter().map(|(made, _)| made).collect())

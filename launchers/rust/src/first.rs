@@ -13,6 +13,7 @@ use crate::fault;
 use crate::lock::{self, Lock};
 use crate::log;
 use crate::operations;
+use crate::package::Sealed;
 use crate::place;
 use crate::plan::{Lifecycle, Slot};
 use crate::prepare;
@@ -33,8 +34,8 @@ pub fn belongs(slot: &Slot) -> bool {
 }
 
 /// Nanoseconds since 1970 for file slots.
-pub fn file_time(scope: &Scope) -> i64 {
-    let seconds = scope.sealed.plan.seal.as_ref().map_or(EPOCH, |seal| seal.build_timestamp);
+pub fn file_time(sealed: &Sealed) -> i64 {
+    let seconds = sealed.plan.seal.as_ref().map_or(EPOCH, |seal| seal.build_timestamp);
     i64::try_from(seconds).ok().and_then(|s| s.checked_mul(1_000_000_000)).unwrap_or(0)
 }
 
@@ -189,7 +190,7 @@ fn unpack_all(scope: &Scope, stores: &Stores) -> Result<BTreeMap<PathBuf, Vec<(M
             Some(tree) if first => Sink::Tree(tree, home.at),
             _ => Sink::Digest,
         };
-        work.push(Work { slot, number, sink, mtime: file_time(scope) });
+        work.push(Work { slot, number, sink, mtime: file_time(scope.sealed) });
     }
     let progress = Progress::new(&scope.sealed.plan.name);
     let image = &scope.sealed.package.image;

@@ -91,7 +91,7 @@ fn is_intact(scope: &Scope) -> Result<bool> {
     let comparisons = comparisons(scope);
     for ((number, slot), comparison) in scope.slots().zip(&comparisons) {
         let sink = comparison.as_ref().map_or(Sink::Digest, Sink::Compare);
-        work.push(Work { slot, number, sink, mtime: first::file_time(scope) });
+        work.push(Work { slot, number, sink, mtime: first::file_time(scope.sealed) });
     }
     match unpack::run(&scope.sealed.package.image, &work, &progress) {
         Err(failure) => Err(failure.with("file", scope.sealed.package.image.path.display())),

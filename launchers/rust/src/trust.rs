@@ -46,7 +46,7 @@ fn strict_level() -> Result<bool> {
     }
 }
 
-fn judge(store: &Store, name: &str, signers: &[[u8; 32]]) -> Option<Failure> {
+pub fn judge(store: &Store, name: &str, signers: &[[u8; 32]]) -> Option<Failure> {
     let refuse = |code, key| Some(Failure::new(code).with("key", fingerprint(key)).with("store", store.dir.display()).with("name", name));
     if let Some(key) = signers.iter().find(|key| store.revoked.contains(key)) {
         return refuse("TRUST_REVOKED", key);
