@@ -3,7 +3,13 @@
  * was signed; a stream that ends early, late or differently throws instead of ending.
  */
 import { FormatError, type SealiftError } from "../base/mod.ts";
-import { decompressStream, Sha256, unzstdChunks } from "../codec/mod.ts";
+import {
+  decompressStream,
+  readTar,
+  type ReadTarOptions,
+  Sha256,
+  unzstdChunks,
+} from "../codec/mod.ts";
 import { digest64 } from "./descriptor.ts";
 import { MAX_FOREIGN_SLOT } from "./layout.ts";
 import type { Operation } from "./operations.ts";
@@ -56,6 +62,29 @@ export async function* decodedSlot(pkg: Package, i: number): AsyncGenerator<Uint
     throw inSlot(pkg, slot, error);
   }
   if (slot.originalSize !== undefined && total !== max) throw wrongSize(pkg, slot);
+}
+
+/** Whether the decoded slot is a tar stream. */
+export function isTar(slot: PackageSlot): boolean {
+  return slot.operations[0] === "tar";
+}
+
+/** What a slot's tar stream must keep to: its signed size, and chunks that end where entries end (section 5). */
+export function tarRules(slot: PackageSlot): ReadTarOptions {
+  let end = 0;
+  const boundaries = slot.chunks?.map(([, original]) => (end += original));
+  const maxBytes = slot.originalSize ?? MAX_FOREIGN_SLOT;
+  return boundaries === undefined ? { maxBytes } : { maxBytes, boundaries };
+}
+
+/** Decodes a whole slot and throws when it is not what its operations and sizes say. Nothing is kept. */
+export async function proveSlot(pkg: Package, slot: PackageSlot): Promise<void> {
+  const decoded = decodedSlot(pkg, slot.index);
+  try {
+    for await (const _ of isTar(slot) ? readTar(decoded, tarRules(slot)) : decoded);
+  } catch (error) {
+    throw inSlot(pkg, slot, error);
+  }
 }
 
 /** Undoes a chain from its end, bounded to `max` bytes of output; `tar` is no compression. */

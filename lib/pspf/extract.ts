@@ -2,8 +2,9 @@
  * Slots as files. The stored bytes are compared with their digest before the first file is written, and every name passes the
  * confinement of `base` and of the tar reader, so a hostile package leaves nothing behind and writes nowhere else.
  */
+import type { Stats } from "node:fs";
 import { lstat, mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 
 import {
   AtomicFile,
@@ -14,8 +15,15 @@ import {
   ioError,
 } from "../base/mod.ts";
 import { extractTar, sha256File } from "../codec/mod.ts";
-import { decodedSlot, digestHolds, inSlot, slotAt, slotChanged } from "./decode.ts";
-import { MAX_FOREIGN_SLOT } from "./layout.ts";
+import {
+  decodedSlot,
+  digestHolds,
+  inSlot,
+  isTar,
+  slotAt,
+  slotChanged,
+  tarRules,
+} from "./decode.ts";
 import type { Package, PackageSlot } from "./package.ts";
 
 export interface ExtractOptions {
@@ -59,6 +67,7 @@ export async function extractAll(
   for (const slot of pkg.slots) {
     const place = options.by === "id" ? confine(dir, fileName(slot)) : placeOf(pkg, slot, dir);
     await checkStored(pkg, slot);
+    await refuseLinks(dir, isTar(slot) ? place : dirname(place));
     done.push(
       isTar(slot)
         ? await extractTree(pkg, slot, place, options)
@@ -68,8 +77,19 @@ export async function extractAll(
   return done;
 }
 
-function isTar(slot: PackageSlot): boolean {
-  return slot.operations[0] === "tar";
+/** From `dir` down to `place` no symbolic link of an earlier slot, or of whoever was there before, is followed. */
+async function refuseLinks(dir: string, place: string): Promise<void> {
+  const parts = relative(dir, place)
+    .split(sep)
+    .filter((part) => part !== "");
+  for (let i = 1; i <= parts.length; i++) {
+    const path = join(dir, ...parts.slice(0, i));
+    if (!(await isLink(path))) continue;
+    throw new EnvironmentError("PATH_LINK", `${path}: is a symbolic link where a folder must be`, {
+      hint: "Extract into an empty folder.",
+      details: { path },
+    });
+  }
 }
 
 /**
@@ -105,21 +125,12 @@ async function extractTree(
   options: ExtractOptions,
 ): Promise<Extracted> {
   try {
-    const counts = await extractTar(decodedSlot(pkg, slot.index), dir, {
-      maxBytes: slot.originalSize ?? MAX_FOREIGN_SLOT,
-      ...(slot.chunks === undefined ? {} : { boundaries: chunkEnds(slot.chunks) }),
-      force: options.force === true,
-    });
+    const how = { ...tarRules(slot), force: options.force === true };
+    const counts = await extractTar(decodedSlot(pkg, slot.index), dir, how);
     return { id: slot.id, path: dir, ...counts };
   } catch (error) {
     throw inSlot(pkg, slot, error);
   }
-}
-
-/** Where an entry of the tar stream must end: section 5. */
-function chunkEnds(chunks: ReadonlyArray<[number, number]>): number[] {
-  let end = 0;
-  return chunks.map(([, original]) => (end += original));
 }
 
 async function extractFile(
@@ -142,10 +153,18 @@ async function extractFile(
 }
 
 async function isFolder(path: string): Promise<boolean> {
+  return (await infoOf(path))?.isDirectory() === true;
+}
+
+async function isLink(path: string): Promise<boolean> {
+  return (await infoOf(path))?.isSymbolicLink() === true;
+}
+
+async function infoOf(path: string): Promise<Stats | undefined> {
   try {
-    return (await lstat(path)).isDirectory();
+    return await lstat(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw ioError(error, path) as EnvironmentError;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw ioError(error, path);
   }
 }

@@ -3,7 +3,7 @@ import { checkArchivePath, FormatError } from "../base/mod.ts";
 import type { TreeEntry } from "../codec/mod.ts";
 import { PLATFORM_PATTERN } from "./metadata.ts";
 import { relativeTarget } from "./normalize.ts";
-import type { Operation } from "./operations.ts";
+import { type Operation, packChain } from "./operations.ts";
 
 /** Where a slot's content comes from. */
 export type SlotContent =
@@ -91,10 +91,11 @@ function checkSlot(slot: SlotInput, os: string): CheckedSlot {
   const target =
     raw === "" || raw === "." ? "" : checkArchivePath(raw, { windows: os === "windows" });
   const isTar = slot.operations[0] === "tar";
-  if (target === "" && !isTar) throw wrong("SLOT_TARGET", slot, "target names no file");
+  checkChainOf(slot);
   if (slot.content.kind === "tree" && !isTar) {
     throw wrong("SLOT_OPERATIONS", slot, "a folder needs operations that begin with tar");
   }
+  if (target === "" && !isTar) throw wrong("SLOT_TARGET", slot, "target names no file");
   if (ABSOLUTE.test(slot.source)) {
     throw wrong("SLOT_SOURCE", slot, `source ${JSON.stringify(slot.source)} is not relative`);
   }
@@ -108,6 +109,15 @@ function checkSlot(slot: SlotInput, os: string): CheckedSlot {
     lifecycle: slot.lifecycle ?? "runtime",
     mode: modeText(slot),
   };
+}
+
+function checkChainOf(slot: SlotInput): void {
+  try {
+    packChain(slot.operations);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw wrong(error.code, slot, error.message);
+  }
 }
 
 function modeText(slot: SlotInput): string {

@@ -2,12 +2,14 @@
  * Everything that can be checked about a package without running it: what opening checks, then launcher, padding and
  * every slot (format.md section 8), then trust. The verdict names each check, so nothing passes unseen.
  */
-import { type Progress, silentProgress } from "../base/mod.ts";
-import { sha256File } from "../codec/mod.ts";
+import { FormatError, type Progress, silentProgress } from "../base/mod.ts";
+import { sha256Ranges } from "../codec/mod.ts";
 import { judge, keyFingerprint, type TrustStore } from "../trust/mod.ts";
 import { type Confirmed, type Coverage, coverageOf } from "./coverage.ts";
+import { proveSlot } from "./decode.ts";
 import { digest64 } from "./descriptor.ts";
 import { firstNonZero, sameBytes } from "./layout.ts";
+import { formatOperations } from "./operations.ts";
 import type { Package, PackageSlot } from "./package.ts";
 import { type Problem, problem, type ProblemCode } from "./problem.ts";
 import { openTolerant } from "./reader.ts";
@@ -20,10 +22,12 @@ export interface VerifyOptions {
   progress?: Progress;
   /** Workers for hashing; default: one per core. */
   jobs?: number;
+  /** Also decode every slot, which a launcher does at the first start only. */
+  contents?: boolean;
 }
 
 export interface Check {
-  /** `trailer`, `index`, `regions`, `metadata`, `signature`, `seal`, `launcher`, `padding`, `slot <id>`, `key`, `trust`. */
+  /** `trailer`, `index`, `regions`, `metadata`, `signature`, `seal`, `launcher`, `padding`, `slot <id>`, `content <id>`, `key`, `trust`. */
   name: string;
   ok: boolean;
   /** Of a failed check: `SEAL_…` or `TRUST_…`. */
@@ -64,7 +68,13 @@ export async function verifyPackage(path: string, options: VerifyOptions = {}): 
 /** `verifyPackage` for a package that is open already. */
 export async function verifyOpen(pkg: Package, options: VerifyOptions): Promise<Verdict> {
   const contents = await checkContents(pkg, options);
-  const checks = [...openingChecks(pkg), ...contents.checks, ...trustChecks(pkg, options)];
+  const proofs = options.contents === true ? await proveContents(pkg, contents.checks) : [];
+  const checks = [
+    ...openingChecks(pkg),
+    ...contents.checks,
+    ...proofs,
+    ...trustChecks(pkg, options),
+  ];
   const trust = checks.find((entry) => entry.name === "trust");
   return {
     ok: checks.every((entry) => entry.ok),
@@ -114,11 +124,11 @@ async function checkContents(
   options: VerifyOptions,
 ): Promise<{ checks: Check[]; confirmed: Confirmed }> {
   const regions = [pkg.layout.launcher, ...pkg.slots.map((slot) => slot.region)];
-  const digests: string[] = [];
-  for (const { start, end } of regions) {
-    const progress = options.progress ?? silentProgress;
-    digests.push(await sha256File(pkg.path, { offset: start, length: end - start, progress }));
-  }
+  const ranges = regions.map(({ start, end }) => ({ offset: start, length: end - start }));
+  const digests = await sha256Ranges(pkg.path, ranges, {
+    ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+    progress: options.progress ?? silentProgress,
+  });
   const launcher = checkLauncher(pkg, digests[0] as string);
   const padding = pkg.sealed ? await checkPadding(pkg) : undefined;
   const slots = pkg.slots.map((slot) => checkSlot(pkg, slot, digests[slot.index + 1] as string));
@@ -169,6 +179,23 @@ function checkSlot(pkg: Package, slot: PackageSlot, digest: string): Check {
     return passed(name, `${slot.size} bytes, 64-bit checksum of the unsigned slot table`);
   }
   return failed(name, problem("SEAL_SLOT", { file: pkg.path, slot: slot.id }));
+}
+
+/** Decodes the slots whose stored bytes are right. */
+async function proveContents(pkg: Package, checks: readonly Check[]): Promise<Check[]> {
+  const proofs: Check[] = [];
+  for (const slot of pkg.slots) {
+    if (checks.some((entry) => entry.name === `slot ${slot.id}` && !entry.ok)) continue;
+    const name = `content ${slot.id}`;
+    try {
+      await proveSlot(pkg, slot);
+      proofs.push(passed(name, `decodes as ${formatOperations(slot.operations)}`));
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      proofs.push({ name, ok: false, code: error.code, detail: error.message });
+    }
+  }
+  return proofs;
 }
 
 function trustChecks(pkg: Package, options: VerifyOptions): Check[] {
