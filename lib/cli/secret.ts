@@ -9,9 +9,10 @@ const INTERRUPT = 0x03;
 /** The line that is typed, without its end. */
 export async function readSecret(question: string): Promise<string> {
   const { stdin } = process;
-  await Bun.write(Bun.stderr, `${question}: `);
+  // Before the question: whoever answers at once must not be shown either.
   stdin.setRawMode(true);
   try {
+    await Bun.write(Bun.stderr, `${question}: `);
     return await line(stdin);
   } finally {
     stdin.setRawMode(false);

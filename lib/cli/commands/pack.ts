@@ -146,7 +146,11 @@ export default command({
       launcherBin: args["launcher-bin"],
       key: args.key,
       keySeed: args["key-seed"],
-      passphrase: passphraseFrom({ env: context.env, file: args["passphrase-file"] }),
+      passphrase: passphraseFrom({
+        env: context.env,
+        file: args["passphrase-file"],
+        prompt: () => context.askSecret("Passphrase of the key"),
+      }),
       compression: args.compression,
       compat: args.compat,
       output: args.output,
