@@ -8,9 +8,12 @@ import { join } from "node:path";
 
 import { findProgram } from "../lib/base/mod.ts";
 import {
+  cargoDependencies,
   checkDependencies,
   checkLockFile,
   checkSources,
+  goDependencies,
+  npmDependencies,
   type Problem,
   type SourceFile,
 } from "./rules.ts";
@@ -92,11 +95,13 @@ async function rules(): Promise<string[]> {
 }
 
 async function dependencies(): Promise<Problem[]> {
-  const table = join(ROOT, "docs", "explanation", "dependencies.md");
-  if (!existsSync(table))
-    return [{ path: "docs/explanation/dependencies.md", message: "does not exist" }];
-  const manifest = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
-  return checkDependencies(manifest, await readFile(table, "utf8"));
+  const read = (path: string) => readFile(join(ROOT, path), "utf8");
+  const all = {
+    ...npmDependencies(await read("package.json")),
+    ...cargoDependencies(await read("launchers/rust/Cargo.toml")),
+    ...goDependencies(await read("launchers/go/go.mod")),
+  };
+  return checkDependencies(all, await read("docs/explanation/dependencies.md"));
 }
 
 async function sources(): Promise<SourceFile[]> {

@@ -5,6 +5,8 @@
  */
 import { posix } from "node:path";
 
+import { codeOnly } from "./code.ts";
+
 export interface SourceFile {
   /** Relative to the repository, with `/`. */
   path: string;
@@ -122,7 +124,7 @@ export function checkTerminal({ path, text }: SourceFile): Problem[] {
       [/\bisTTY\b|\bisatty\b/, "only lib/cli knows the terminal"],
     );
   }
-  const code = withoutComments(text);
+  const code = codeOnly(text);
   return rules.filter(([pattern]) => pattern.test(code)).map(([, message]) => ({ path, message }));
 }
 
@@ -163,21 +165,47 @@ export function checkLockFile(path: string, text: string): Problem[] {
     : [];
 }
 
-/** Every dependency stands in the table of `docs/explanation/dependencies.md` with its exact version. */
+/** Every dependency of the three manifests stands in the table of `docs/explanation/dependencies.md` with its exact version. */
 export function checkDependencies(
-  manifest: Record<string, Record<string, string> | undefined>,
+  dependencies: Readonly<Record<string, string>>,
   table: string,
 ): Problem[] {
   const path = "docs/explanation/dependencies.md";
-  const all = { ...manifest.dependencies, ...manifest.devDependencies };
-  return Object.entries(all).flatMap(([name, version]): Problem[] => {
-    if (!/^\d/.test(version))
-      return [{ path: "package.json", message: `${name}: ${version} is no exact version` }];
-    const row = table
-      .split("\n")
-      .find((line) => line.startsWith("|") && line.includes(name) && line.includes(version));
-    return row === undefined ? [{ path, message: `no row for ${name} ${version}` }] : [];
+  const rows = table.split("\n").filter((line) => line.startsWith("|"));
+  return Object.entries(dependencies).flatMap(([name, version]): Problem[] => {
+    if (!/^v?\d+\.\d+\.\d+/.test(version))
+      return [{ path, message: `${name}: ${version} is no exact version` }];
+    const found = rows.some((row) => row.includes(`\`${name}\``) && row.includes(`| ${version} |`));
+    return found ? [] : [{ path, message: `no row for ${name} ${version}` }];
   });
+}
+
+/** Names and versions of package.json. */
+export function npmDependencies(text: string): Record<string, string> {
+  const manifest = JSON.parse(text);
+  return { ...manifest.dependencies, ...manifest.devDependencies };
+}
+
+/** Names and versions of Cargo.toml; `=1.2.3` is an exact one there. */
+export function cargoDependencies(text: string): Record<string, string> {
+  const manifest = Bun.TOML.parse(text) as {
+    dependencies?: Record<string, string | { version?: string }>;
+  };
+  return Object.fromEntries(
+    Object.entries(manifest.dependencies ?? {}).map(([name, value]) => {
+      const version = (typeof value === "string" ? value : value.version) ?? "";
+      return [name, version.startsWith("=") ? version.slice(1) : `"${version}"`];
+    }),
+  );
+}
+
+/** Names and versions of the direct requirements in go.mod. */
+export function goDependencies(text: string): Record<string, string> {
+  const lines = text.split("\n").filter((line) => !line.includes("// indirect"));
+  const pairs = lines
+    .map((line) => /^(?:require)?\s+(\S+\.\S+\/\S+) (v\S+)/.exec(line))
+    .filter((match) => match !== null);
+  return Object.fromEntries(pairs.map(([, name = "", version = ""]) => [name, version]));
 }
 
 interface Import {
@@ -216,10 +244,6 @@ function onlyTypes(names: string): boolean {
     .map((part) => part.trim())
     .filter((part) => part !== "");
   return parts.length > 0 && parts.every((part) => part.startsWith("type "));
-}
-
-function withoutComments(text: string): string {
-  return text.replace(/^\s*(?:\/\/|\/?\*).*$/gm, "").replace(/\s\/\/.*$/gm, "");
 }
 
 function roomOf(path: string): string | undefined {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 
+import { codeOnly } from "../../scripts/code.ts";
 import {
+  cargoDependencies,
   checkCycles,
   checkDependencies,
   checkImports,
@@ -8,7 +10,9 @@ import {
   checkLockFile,
   checkName,
   checkTerminal,
+  goDependencies,
   importsOf,
+  npmDependencies,
 } from "../../scripts/rules.ts";
 
 const messages = (problems: { message: string }[]) =>
@@ -124,7 +128,7 @@ describe("checkTerminal()", () => {
     ["lib/cli/output.ts", "console.error(text);"],
     [
       "lib/pack/a.ts",
-      "// console.log is for lib/cli\n/** process.exit( */\n * isTTY\nrun(); // console.log",
+      "// console.log is for lib/cli\n/** process.exit(\n * isTTY */\nrun(`console.log`); // console.log",
     ],
     ["scripts/a.ts", "console.log(1);"],
   ])("allows, in %s, %s", (path, text) => {
@@ -164,14 +168,35 @@ test("checkLockFile() refuses addresses", () => {
 });
 
 test("checkDependencies() wants exact versions and a row for each", () => {
-  const table = "| [a](x) | 1.0.0 | MIT |\n| b | 2.0.0 | MIT |";
-  expect(
-    checkDependencies({ dependencies: { a: "1.0.0" }, devDependencies: { b: "2.0.0" } }, table),
-  ).toEqual([]);
-  expect(messages(checkDependencies({ dependencies: { a: "1.0.1" } }, table))).toBe(
-    "no row for a 1.0.1",
+  const table = "| `a` | 1.0.0 | MIT |\n| `b/c` | v2.0.0 | MIT |";
+  expect(checkDependencies({ a: "1.0.0", "b/c": "v2.0.0" }, table)).toEqual([]);
+  expect(messages(checkDependencies({ a: "1.0.1" }, table))).toBe("no row for a 1.0.1");
+  expect(messages(checkDependencies({ b: "2.0.0" }, table))).toBe("no row for b 2.0.0");
+  expect(messages(checkDependencies({ a: "^1.0.0" }, table))).toContain("no exact version");
+});
+
+test("the three manifests give names and versions", () => {
+  expect(npmDependencies('{"dependencies":{"a":"1.0.0"},"devDependencies":{"b":"2.0.0"}}')).toEqual(
+    {
+      a: "1.0.0",
+      b: "2.0.0",
+    },
   );
-  expect(messages(checkDependencies({ dependencies: { a: "^1.0.0" } }, table))).toContain(
-    "no exact version",
-  );
+  expect(cargoDependencies('[dependencies]\na = "=1.0.0"\nb = { version = "2" }\n')).toEqual({
+    a: "1.0.0",
+    b: '"2"',
+  });
+  const go =
+    "module x\n\ngo 1.26.0\n\nrequire (\n\texample.org/a/b v1.0.0\n\texample.org/c v2.0.0 // indirect\n)\n";
+  expect(goDependencies(go)).toEqual({ "example.org/a/b": "v1.0.0" });
+  expect(goDependencies("require example.org/a v1.0.0\n")).toEqual({ "example.org/a": "v1.0.0" });
+});
+
+test("codeOnly() keeps code and lines, and nothing else", () => {
+  const text =
+    "a(\"console.x\", `console.${y}\nz`, /con\"sole/); // console\n/* console\n*/ b('\\'console'); c / d / e;";
+  const code = codeOnly(text);
+  expect(code).not.toContain("console");
+  expect(code.split("\n")).toHaveLength(text.split("\n").length);
+  expect(code.replace(/\s+/g, " ")).toBe("a( , , ); b( ); c / d / e;");
 });
