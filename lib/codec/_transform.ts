@@ -4,7 +4,10 @@
  */
 import type { Transform } from "node:stream";
 
-/** The pieces of `source` must not be changed after they are handed over: the native side reads them later. */
+/** What the native side gets at a time. Always the same length, because the output of an encoder depends on it. */
+const BATCH = 1 << 18;
+
+/** What `transform` makes of the bytes of `source`, however they are cut. Pieces are copied before the next is asked for. */
 export async function* through(
   transform: Transform,
   source: AsyncIterable<Uint8Array>,
@@ -22,14 +25,33 @@ export async function* through(
 /** Never rejects: a failing source destroys the transform, whose reader then gets the error. */
 async function pump(transform: Transform, source: AsyncIterable<Uint8Array>): Promise<void> {
   try {
-    for await (const piece of source) {
+    for await (const batch of batches(source)) {
       if (transform.destroyed) return;
-      if (piece.length > 0 && !transform.write(piece)) await drained(transform);
+      if (!transform.write(batch)) await drained(transform);
     }
     if (!transform.destroyed) transform.end();
   } catch (error) {
     transform.destroy(error as Error);
   }
+}
+
+async function* batches(source: AsyncIterable<Uint8Array>) {
+  let batch = new Uint8Array(BATCH);
+  let filled = 0;
+  for await (const piece of source) {
+    for (let at = 0; at < piece.length;) {
+      const part = piece.subarray(at, at + BATCH - filled);
+      batch.set(part, filled);
+      filled += part.length;
+      at += part.length;
+      if (filled < BATCH) continue;
+      yield batch;
+      // The native side reads the old one later.
+      batch = new Uint8Array(BATCH);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield batch.subarray(0, filled);
 }
 
 function drained(transform: Transform): Promise<void> {

@@ -22,9 +22,9 @@ const PRESETS: readonly (readonly [number, number, number])[] = [
   [22, 24, 128],
   [23, 32, 192],
   [23, 48, 273],
+  [23, 64, 273],
   [23, 96, 273],
-  [23, 192, 273],
-  [23, 512, 273],
+  [23, 160, 273],
 ];
 const CHECK_CRC32 = 1;
 const STREAM_FLAGS = [0, CHECK_CRC32];

@@ -155,7 +155,7 @@ async function* compressChunks(
   for (const chunk of chunks) {
     if (chunk.stream !== undefined) {
       while (queue.length > 0) yield await (queue.shift() as Promise<ChunkPiece>);
-      yield* compressLarge(chunk.stream(), chunk.size, level, jobs);
+      yield* compressLarge(chunk.stream(), chunk.size, level);
       continue;
     }
     const buffer = buffers.pop() ?? new Uint8Array(CHUNK_TARGET);
@@ -180,9 +180,8 @@ async function* compressLarge(
   source: AsyncIterable<Uint8Array>,
   size: number,
   level: number,
-  jobs: number,
 ): AsyncGenerator<ChunkPiece, void, undefined> {
-  for await (const stored of through(zstdCompressor(level, { size, jobs }), source)) {
+  for await (const stored of through(zstdCompressor(level, size), source)) {
     yield { stored, original: 0, end: false };
   }
   yield { stored: new Uint8Array(0), original: size, end: true };
@@ -257,7 +256,7 @@ async function* decodeLarge(source: ByteSource, size: number, original: number) 
       if (part === undefined) throw zstdError("ZSTD_DATA", "is truncated");
       walk.push(part);
       left -= part.length;
-      yield part.slice();
+      yield part;
     }
     expectFrame(walk, original);
   }

@@ -22,6 +22,7 @@ export {
   type HashFileOptions,
 } from "./hash.ts";
 export { canonicalJson } from "./json.ts";
+export { sha256Ranges, type HashRangesOptions } from "./ranges.ts";
 export { readTar, type ReadTarOptions, type TarMember } from "./reader.ts";
 export { scanTree, type ScanOptions } from "./scan.ts";
 export {

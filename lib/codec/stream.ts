@@ -39,7 +39,7 @@ export function checkLevel(kind: Compression, level: number = LEVELS[kind].defau
   });
 }
 
-/** A function that compresses a stream. Pieces of the source must not be changed after they are handed over. */
+/** A function that compresses a stream; the result does not depend on how the source is cut into pieces. */
 export function compressStream(kind: Compression, level?: number): Step {
   const checked = checkLevel(kind, level);
   switch (kind) {
@@ -172,29 +172,21 @@ async function* unzstd(source: Bytes) {
   yield* through(createZstdDecompress({ chunkSize: PIECE, params }), walked());
 }
 
-export interface ZstdCompressorOptions {
-  /** Bytes to come; they are written into the frame header. */
-  size?: number;
-  /** Threads. Any number gives the same bytes, but other bytes than no threads at all. */
-  jobs?: number;
-}
-
 /** zstd never looks back further than 8 MiB here, so that readers need little memory (format.md section 5). */
 const WINDOW_LOG = 23;
 /** The first level that would use a larger window. */
 const LARGE_WINDOW_LEVEL = 20;
 
-/** A native zstd compressor with a window of at most 8 MiB. */
-export function zstdCompressor(level: number, options: ZstdCompressorOptions = {}) {
+/**
+ * A native zstd compressor with a window of at most 8 MiB; `size` of the bytes to come is written into the frame's header. On one
+ * thread: with `ZSTD_c_nbWorkers` the streams of node:zlib lose input without an error.
+ */
+export function zstdCompressor(level: number, size?: number) {
   const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: level };
   if (level >= LARGE_WINDOW_LEVEL) params[constants.ZSTD_c_windowLog] = WINDOW_LOG;
-  if (options.jobs !== undefined) {
-    params[constants.ZSTD_c_nbWorkers] = options.jobs;
-    params[constants.ZSTD_c_jobSize] = 1 << WINDOW_LOG;
-  }
   return createZstdCompress({
     params,
     chunkSize: PIECE,
-    ...(options.size === undefined ? {} : { pledgedSrcSize: options.size }),
+    ...(size === undefined ? {} : { pledgedSrcSize: size }),
   });
 }
