@@ -190,8 +190,8 @@ var spkiHead = []byte{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03
 func parsePublicKey(data []byte) ([]byte, error) {
 	const begin, end = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
 	_, rest, found := strings.Cut(string(data), begin)
-	body, after, closed := strings.Cut(rest, end)
-	if !found || !closed || strings.Contains(after, "-----BEGIN") {
+	body, _, closed := strings.Cut(rest, end)
+	if !found || !closed || strings.Count(string(data), "-----BEGIN ") != 1 {
 		return nil, plainError("is not a PEM public key")
 	}
 	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(body), ""))

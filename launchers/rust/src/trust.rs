@@ -52,8 +52,9 @@ pub fn judge(store: &Store, name: &str, signers: &[[u8; 32]]) -> Option<Failure>
         return refuse("TRUST_REVOKED", key);
     }
     let pinned: Vec<_> = store.pins.iter().filter(|(package, _)| package == name).map(|(_, key)| key).collect();
-    if !pinned.is_empty() && !signers.iter().any(|key| pinned.contains(&key)) {
-        return refuse("TRUST_PIN", &signers[0]);
+    if !pinned.is_empty() {
+        let trusted = signers.iter().any(|key| pinned.contains(&key));
+        return if trusted { None } else { refuse("TRUST_PIN", &signers[0]) };
     }
     if !signers.iter().any(|key| store.keys.contains(key)) {
         return refuse("TRUST_UNKNOWN", &signers[0]);
@@ -136,11 +137,12 @@ fn read_text(path: &Path) -> std::result::Result<String, String> {
     fs::read_to_string(path).map_err(|e| reason(&e))
 }
 
-/// An Ed25519 public key in PEM (SPKI, RFC 8410).
+/// An Ed25519 public key in PEM (SPKI, RFC 8410): one block, text around it is allowed.
 fn parse_key(text: &str) -> std::result::Result<[u8; 32], &'static str> {
     const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-    let body = text.trim().strip_prefix("-----BEGIN PUBLIC KEY-----").and_then(|t| t.strip_suffix("-----END PUBLIC KEY-----"));
-    let der = body.and_then(base64).ok_or("not a PEM public key")?;
+    let single = text.matches("-----BEGIN ").count() == 1;
+    let body = text.split_once("-----BEGIN PUBLIC KEY-----").and_then(|(_, rest)| rest.split_once("-----END PUBLIC KEY-----"));
+    let der = body.filter(|_| single).and_then(|(body, _)| base64(body)).ok_or("not a PEM public key")?;
     let key = der.strip_prefix(&SPKI).and_then(|key| <[u8; 32]>::try_from(key).ok()).ok_or("not an Ed25519 public key")?;
     seal::strict_key(&key).map(|_| key).ok_or("not a valid Ed25519 key")
 }
@@ -172,10 +174,11 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 
 fn parse_pins(text: &str) -> std::result::Result<Vec<(String, [u8; 32])>, &'static str> {
     let mut pins = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let mut parts = line.split_whitespace();
-        match (parts.next(), parts.next().and_then(hex::decode32), parts.next()) {
-            (Some(name), Some(key), None) => pins.push((name.to_string(), key)),
+    for line in text.lines() {
+        let mut parts = line.split('#').next().unwrap_or_default().split_whitespace();
+        let Some(name) = parts.next() else { continue };
+        match (parts.next().and_then(|key| hex::decode32(&key.to_ascii_lowercase())), parts.next()) {
+            (Some(key), None) => pins.push((name.to_string(), key)),
             _ => return Err("a line is not a package name and 64 hex digits"),
         }
     }
@@ -192,7 +195,8 @@ mod tests {
     #[test]
     fn a_pem_key_is_read_and_damage_is_refused() {
         assert_eq!(hex::encode(&parse_key(PEM).unwrap()), KEY);
-        for bad in ["", "garbage", &PEM.replace("MCow", "MCox"), &PEM.replace("M10=", "M1="), &PEM[..40]] {
+        assert_eq!(hex::encode(&parse_key(&format!("ours:\n{PEM}ask us\n")).unwrap()), KEY);
+        for bad in ["", "garbage", &format!("{PEM}{PEM}"), &PEM.replace("MCow", "MCox"), &PEM.replace("M10=", "M1="), &PEM[..40]] {
             assert!(parse_key(bad).is_err(), "{bad}");
         }
     }
@@ -210,6 +214,7 @@ mod tests {
         assert_eq!(code(&store, &[key]), None);
         store.pins.push(("app".into(), [9; 32]));
         assert_eq!(code(&store, &[key]), Some("TRUST_PIN"));
+        assert_eq!(code(&store, &[[9; 32]]), None);
         assert_eq!(code(&store, &[key, [9; 32]]), None);
         store.revoked.push([9; 32]);
         assert_eq!(code(&store, &[key, [9; 32]]), Some("TRUST_REVOKED"));
@@ -217,9 +222,9 @@ mod tests {
 
     #[test]
     fn pins_have_comments_and_no_slack() {
-        let text = format!("# mine\n\napp {KEY}\n  other\t{KEY}  \n");
-        assert_eq!(parse_pins(&text).unwrap().len(), 2);
-        for bad in ["app", "app xyz", &format!("app {KEY} more"), &format!("app {}", KEY.to_uppercase())] {
+        let text = format!("# mine\n\napp {KEY}\n  other\t{KEY} # theirs\nthird {}\n", KEY.to_uppercase());
+        assert_eq!(parse_pins(&text).unwrap().len(), 3);
+        for bad in ["app", "app xyz", &format!("app {KEY} more"), &format!("app {KEY}0")] {
             assert!(parse_pins(bad).is_err(), "{bad}");
         }
     }
