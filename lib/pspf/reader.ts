@@ -74,21 +74,13 @@ async function read(file: PackageFile, problems: Problems): Promise<Package> {
   const signatures = signaturesOf(index);
   const document = parseDocument(json, problems);
   const sealed = isSealedDocument(document);
-  const signers = checkSignatures(json, signatures, sealed, problems);
+  const signers = checkSignatures(json, signatures, problems);
 
   const table = await file.read(head.table);
+  const metadata = readMetadata(document, { index, stored, json, table }, problems);
   const placed = faulty(problems, () =>
     slotRegions(table, index.slotCount, head.table.end, head.trailer.start),
   );
-  const metadata = sealed
-    ? readSealed(document, { index, stored, json, table }, problems)
-    : faulty(problems, () => normalize(document));
-  if (metadata.slots.length !== index.slotCount) {
-    problems.fatal("PSPF_FIELD", {
-      field: "slots",
-      detail: `has ${metadata.slots.length} entries, the slot table ${index.slotCount}`,
-    });
-  }
   const regions = { ...head, slots: placed.slots };
   const layout: Layout = { ...regions, padding: gapsOf(regions) };
   return {
@@ -156,17 +148,14 @@ function parseDocument(json: Uint8Array, problems: Problems): Record<string, unk
 function checkSignatures(
   json: Uint8Array,
   signatures: Signature[],
-  sealed: boolean,
   problems: Problems,
 ): Uint8Array[] {
-  const [first, ...others] = signatures as [Signature, ...Signature[]];
-  if (first.signature.every((byte) => byte === 0)) {
+  if (signatures[0]?.signature.every((byte) => byte === 0)) {
     problems.report("SEAL_UNSIGNED");
     return [];
   }
   const signers: Uint8Array[] = [];
-  // Other writers' signature areas hold one signature; what else stands there is not theirs to mean.
-  for (const { publicKey, signature } of sealed ? [first, ...others] : [first]) {
+  for (const { publicKey, signature } of signatures) {
     if (!isUsableKey(publicKey)) problems.report("SEAL_KEY");
     else if (signers.some((key) => sameBytes(key, publicKey))) problems.report("SEAL_SIGNATURE");
     else if (!verifyEd25519(publicKey, json, signature)) problems.report("SEAL_SIGNATURE");
@@ -182,19 +171,31 @@ interface Received {
   table: Uint8Array;
 }
 
-function readSealed(
+/** The metadata of either kind; of a sealed package also the comparison with its seal. */
+function readMetadata(
   document: Record<string, unknown>,
   received: Received,
   problems: Problems,
 ): Metadata {
   const version = sealVersion(document);
-  if (version !== 1) problems.fatal("PSPF_SEAL_VERSION", { actual: String(version) });
+  if (Number.isSafeInteger(version) && version !== 1) {
+    problems.fatal("PSPF_SEAL_VERSION", { actual: String(version) });
+  }
+  const sealed = isSealedDocument(document)
+    ? faulty(problems, () => checkSealed(document))
+    : undefined;
+  const metadata = faulty(problems, () => normalize(document));
+  const { slotCount } = received.index;
+  if (metadata.slots.length !== slotCount) {
+    const detail = `has ${metadata.slots.length} entries, the slot table ${slotCount}`;
+    problems.fatal("PSPF_FIELD", { field: "slots", detail });
+  }
+  if (sealed === undefined) return metadata;
   if (!isGzipStored(received.stored, received.json)) {
     problems.fatal("PSPF_METADATA", { detail: "it is not in the stored form of a sealed package" });
   }
-  const sealed = faulty(problems, () => checkSealed(document));
   compareWithSeal(sealed, { ...received, metadataSize: received.stored.length }, problems);
-  return faulty(problems, () => normalize(document));
+  return metadata;
 }
 
 /** Runs a check that names a region or a field, and adds the file's name to what it throws. */

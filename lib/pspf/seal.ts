@@ -32,15 +32,15 @@ export function sealedLayout(metadata: SealedMetadata, metadataSize: number): La
   );
 }
 
-/** Reports `SEAL_INDEX` and `SEAL_TABLE`, at most once each. */
+/** Reports `SEAL_TABLE` and `SEAL_INDEX`, at most once each. The table has as many descriptors as the metadata has slots. */
 export function compareWithSeal(
   metadata: SealedMetadata,
   parts: SealedParts,
   problems: Problems,
 ): void {
   const layout = sealedLayout(metadata, parts.metadataSize);
-  compareIndex(metadata, layout, parts.index, problems);
   compareTable(metadata, layout, parts.table, problems);
+  compareIndex(metadata, layout, parts.index, problems);
 }
 
 function compareIndex(
@@ -73,7 +73,6 @@ function compareTable(
   problems: Problems,
 ): void {
   const slots = metadata.slots;
-  if (table.length !== slots.length * DESCRIPTOR_SIZE) return; // SEAL_INDEX said so: slot_count.
   const derived = deriveTable(slots, layout);
   const at = firstDifference(derived, table);
   if (at === -1) return;

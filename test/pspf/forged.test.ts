@@ -204,7 +204,7 @@ describe("signed metadata that is wrong", () => {
     [
       "a seal that is no object",
       (json) => json.replace(/"seal":\{.*\}\}$/, '"seal":null}'),
-      "PSPF_SEAL_VERSION",
+      "PSPF_FIELD",
     ],
     ["unknown keys", (json) => json.replace('"seal":', '"extra":1,"seal":'), "PSPF_FIELD"],
     ["not an object", () => "[]", "PSPF_METADATA"],
@@ -254,7 +254,7 @@ describe("signed metadata that is wrong", () => {
       (json) => json.replace(/"original_size":18/, '"original_size":19'),
       "SEAL_TABLE",
     ],
-    ["a stored size", (json) => json.replace(/"size":18/, '"size":99'), "SEAL_INDEX"],
+    ["a stored size", (json) => json.replace(/"size":18/, '"size":99'), "SEAL_TABLE"],
     [
       "another lifecycle",
       (json) => json.replace('"lifecycle":"runtime"', '"lifecycle":"lazy"'),
@@ -316,14 +316,23 @@ describe("numbers that lie (S11)", () => {
   });
 
   test("slot offsets and sizes are bounded, in order and apart", async () => {
-    const bytes = await smallPackage(path);
-    const { table, slots } = await layoutOf(path);
-    const last = slots.at(-1)?.start as number;
-    for (const field of [16, 24]) {
-      for (const value of [...values.slice(1), BigInt(last), BigInt(bytes.length)]) {
-        const changed = bytes.slice();
-        viewOf(changed).setBigUint64(table.start + field, value, true);
-        expect(await verdictOf(changed)).toBe("PSPF_REGION");
+    const slot = { operations: 0n, text: "none", stored: text("0123456789abcdef") };
+    const slots = ["a", "b", "c"].map((id) => ({ ...slot, id, target: id }));
+    const foreign = upstreamPackage("rust", slots);
+    const ours = await smallPackage(path);
+    for (const [bytes, code] of [
+      [foreign, "PSPF_REGION"],
+      [ours, "SEAL_TABLE"],
+    ] as const) {
+      await save(path, bytes);
+      const { table, slots: regions } = await layoutOf(path);
+      const last = BigInt(regions.at(-1)?.start as number);
+      for (const field of [16, 24]) {
+        for (const value of [...values.slice(1), last, BigInt(bytes.length)]) {
+          const changed = bytes.slice();
+          viewOf(changed).setBigUint64(table.start + field, value, true);
+          expect(await verdictOf(changed)).toBe(code);
+        }
       }
     }
   });

@@ -107,6 +107,13 @@ describe("signPackage()", () => {
   });
 });
 
+test("a signature area of another writer that holds more than a signature is judged too", async () => {
+  const slot = { id: "a", target: "a", stored: text("x"), operations: 0n, text: "raw" };
+  const index = (_: DataView, bytes: Uint8Array) => void (bytes[200] = 1);
+  const path = await save(fresh(), upstreamPackage("go", [slot], { index }));
+  expect((await thrown(() => openPackage(path))).code).toBe("SEAL_SIGNATURE");
+});
+
 describe("co-signatures in a file", () => {
   const place = (n: number) => 128 + 64 + 96 * n;
 
