@@ -184,8 +184,8 @@ async function printVersion(globals: Globals): Promise<number> {
     await writeResult(`sealift ${version}`);
     return ExitCode.ok;
   }
-  const { versionDocument } = await import("./versions.ts");
-  await writeResult(JSON.stringify(await versionDocument()));
+  const { versions } = await import("./versions.ts");
+  await writeResult(JSON.stringify(await versions()));
   return ExitCode.ok;
 }
 

@@ -18,6 +18,51 @@ export const errorDocument = v.strictObject({
   exit: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255)),
 });
 
+/** What `--help --json` prints. */
+export const helpDocument = v.strictObject({
+  schema: v.literal("sealift.help/1"),
+  ok: v.literal(true),
+  usage: v.string(),
+  summary: v.string(),
+  description: v.exactOptional(v.string()),
+  groups: v.array(
+    v.strictObject({
+      title: v.string(),
+      rows: v.array(v.strictObject({ name: v.string(), text: v.string() })),
+    }),
+  ),
+  examples: v.array(v.strictObject({ command: v.string(), text: v.string() })),
+});
+
+/** What `--version --json` prints. */
+export const versionDocument = v.strictObject({
+  schema: v.literal("sealift.version/1"),
+  ok: v.literal(true),
+  version: v.string(),
+  bun: v.strictObject({ version: v.string(), revision: v.string() }),
+  platform: v.strictObject({ os: v.string(), arch: v.string() }),
+  /** The embedded stubs. */
+  launchers: v.array(
+    v.strictObject({
+      name: v.string(),
+      language: v.string(),
+      platform: v.string(),
+      /** Bytes, uncompressed. */
+      size: v.number(),
+      sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+      toolchain: v.string(),
+      /** SHA-256 over the sources it was built from. */
+      source: v.string(),
+    }),
+  ),
+});
+
+const DOCUMENTS: Readonly<Record<string, { summary: string; shape: v.GenericSchema }>> = {
+  "sealift.error/1": { summary: "What a command answers when it fails", shape: errorDocument },
+  "sealift.help/1": { summary: "What --help answers", shape: helpDocument },
+  "sealift.version/1": { summary: "What --version answers", shape: versionDocument },
+};
+
 interface Described {
   name: string;
   summary: string;
@@ -26,12 +71,14 @@ interface Described {
 /** Every schema with one sentence, without loading a command. */
 export function listSchemas(): Described[] {
   const rows = leaves().map(([name, leaf]) => ({ name: schemaName(name), summary: leaf.summary }));
-  return [...rows, { name: "sealift.error/1", summary: "What a command answers when it fails" }];
+  const documents = Object.entries(DOCUMENTS).map(([name, { summary }]) => ({ name, summary }));
+  return [...rows, ...documents];
 }
 
 /** The JSON Schema (draft-07) of `name`, `undefined` when there is none. */
 export async function schemaOf(name: string): Promise<Record<string, unknown> | undefined> {
-  if (name === "sealift.error/1") return convert(errorDocument, name);
+  const document = Object.hasOwn(DOCUMENTS, name) ? DOCUMENTS[name] : undefined;
+  if (document !== undefined) return convert(document.shape, name);
   const leaf = leaves().find(([command]) => schemaName(command) === name);
   if (leaf === undefined) return undefined;
   const { data } = await load(leaf[1]);

@@ -2,7 +2,7 @@
 import { version } from "../base/mod.ts";
 import { listLaunchers } from "../launcher/mod.ts";
 
-export async function versionDocument(): Promise<Record<string, unknown>> {
+export async function versions(): Promise<Record<string, unknown>> {
   return {
     schema: "sealift.version/1",
     ok: true,

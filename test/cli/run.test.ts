@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import * as v from "valibot";
 
-import { errorDocument } from "../../lib/cli/schemas.ts";
+import { errorDocument, helpDocument, versionDocument } from "../../lib/cli/schemas.ts";
 import manifest from "../../package.json";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -248,10 +248,16 @@ describe("the program itself", () => {
 
   test("prints help as data", async () => {
     const { out } = await sealift(["schema", "--help", "--json"], real);
-    expect(JSON.parse(out)).toMatchObject({
+    expect(v.parse(helpDocument, JSON.parse(out))).toMatchObject({
       schema: "sealift.help/1",
       ok: true,
       usage: "sealift schema [NAME] [OPTIONS]",
     });
+  });
+
+  test("says as data what is inside", async () => {
+    const { out, code } = await sealift(["--version", "--json"], real);
+    expect(code).toBe(0);
+    expect(v.parse(versionDocument, JSON.parse(out)).version).toBe(manifest.version);
   });
 });
