@@ -22,8 +22,11 @@ import { isFor, type StagedSlot, stageSlot } from "./stage.ts";
 import { findStub, type Stub } from "./stub.ts";
 import { runTrial, validatePackage } from "./trial.ts";
 
-/** Default of slots that choose nothing. */
-const DEFAULT_COMPRESSION: CompressionChoice = { algorithm: "zstd", level: 19 };
+/**
+ * Default of slots that choose nothing: the knee of the curve. A Python library of 134 MB: level 3 31.2 MB in 1.0 s, 9 27.8 MB in 3.3 s,
+ * 12 27.6 MB in 6.1 s, 15 27.5 MB in 33 s, 19 25.0 MB in 60 s (two busy cores). `zstd:19` is for what many people download.
+ */
+const DEFAULT_COMPRESSION: CompressionChoice = { algorithm: "zstd", level: 9 };
 const COMPAT_COMPRESSION: CompressionChoice = { algorithm: "gzip", level: 9 };
 
 /** One package, ready to be written. */

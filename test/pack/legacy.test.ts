@@ -32,7 +32,7 @@ async function tar(files: Record<string, string>): Promise<Uint8Array> {
     source: { bytes: new TextEncoder().encode(text) },
   }));
   return await new Response(
-    tarStream(arrangeTree(entries), { mtime: 0 }) as unknown as BodyInit,
+    tarStream(arrangeTree(entries), { mtime: 0 }),
   ).bytes();
 }
 
@@ -55,7 +55,7 @@ async function packed(project: Folder, files: Record<string, string | Uint8Array
   const pkg = await openPackage(out);
   try {
     const found = pkg.slots[0] as (typeof pkg.slots)[number];
-    const bytes = await new Response(decodedSlot(pkg, 0) as unknown as BodyInit).bytes();
+    const bytes = await new Response(decodedSlot(pkg, 0)).bytes();
     return { ...found, text: new TextDecoder().decode(bytes), bytes };
   } finally {
     await pkg.close();
