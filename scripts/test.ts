@@ -9,6 +9,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { findProgram } from "../lib/base/mod.ts";
+import { freshBinary } from "./binary.ts";
 import { closingLine, type Counts, noTests, readCargo, readGo, readJunit, sum } from "./summary.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -35,6 +36,25 @@ function wanted(part: "test" | "launchers/rust" | "launchers/go"): boolean {
   if (filters.length === 0) return true;
   if (part === "test") return filters.some((path) => !path.startsWith("launchers"));
   return filters.some((path) => path.startsWith(part) || path.replace(/\/$/, "") === "launchers");
+}
+
+/** The journeys and the pages of the documentation run `dist/sealift`. */
+function needsBinary(): boolean {
+  return (
+    filters.length === 0 ||
+    filters.some((path) => /^(?:\.\/)?test(?:\/?$|\/(?:e2e|docs))/.test(path))
+  );
+}
+
+async function binary(): Promise<Counts> {
+  console.log("── dist/sealift");
+  try {
+    await freshBinary();
+    return noTests();
+  } catch (error) {
+    console.log(error instanceof Error ? error.message : error);
+    return { ...noTests(), failed: 1, failures: ["dist/sealift cannot be compiled"] };
+  }
 }
 
 async function typescript(paths: string[]): Promise<Counts> {

@@ -6,13 +6,13 @@ import { join } from "node:path";
 
 import { EXEC_ARGV } from "../../lib/cli/mod.ts";
 import manifest from "../../package.json";
-import { sealiftBinary } from "../support/binary.ts";
+import { freshBinary } from "../../scripts/binary.ts";
 
 let binary: string;
 let folder: string;
 
 beforeAll(async () => {
-  binary = await sealiftBinary();
+  binary = await freshBinary();
   folder = mkdtempSync(join(tmpdir(), "hostile-"));
   const code =
     'require("node:fs").writeFileSync("ran", "foreign code");\nconsole.log("foreign");\n';
