@@ -9,13 +9,24 @@ const APPEAR_MS = 500;
 const REDRAW_MS = 100;
 const ERASE = "\r\u001b[K";
 
-/** Lines only: what pipes and log files get. */
-export function lineProgress(): Progress {
+/** Lines only: what pipes and log files get. Work that takes long says once what it is. */
+export function lineProgress(
+  writeLine: (text: string) => void = note,
+  now: () => number = () => performance.now(),
+): Progress {
   return {
-    step: note,
-    task: (label) => {
-      note(label);
-      return { advance() {}, done() {} };
+    step: writeLine,
+    task(label) {
+      const started = now();
+      let told = false;
+      return {
+        advance() {
+          if (told || now() - started < APPEAR_MS) return;
+          told = true;
+          writeLine(label);
+        },
+        done() {},
+      };
     },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { barProgress } from "../../lib/cli/bar.ts";
+import { barProgress, lineProgress } from "../../lib/cli/bar.ts";
 import { useColor } from "../../lib/cli/terminal.ts";
 import { makeView, printable } from "../../lib/cli/view.ts";
 
@@ -93,4 +93,23 @@ describe("barProgress()", () => {
     progress.step("Sealing");
     expect(text).toEqual(["\r\u001b[KWaiting  2 s", "\r\u001b[K", "Sealing\n"]);
   });
+});
+
+test("lineProgress() says once what takes longer than half a second", () => {
+  const lines: string[] = [];
+  let time = 0;
+  const progress = lineProgress(
+    (line) => lines.push(line),
+    () => time,
+  );
+  const quick = progress.task("Quick", 10);
+  quick.advance(10);
+  quick.done();
+  const slow = progress.task("Slow", 10);
+  time = 600;
+  slow.advance(1);
+  slow.advance(1);
+  slow.done();
+  progress.step("Done");
+  expect(lines).toEqual(["Slow", "Done"]);
 });
