@@ -28,20 +28,16 @@ func (p *zstdPool) close() {
 	}
 }
 
-// dispatchChunks reads and hashes the chunks of a slot in order and hands each to a worker. After a failure it goes on
-// hashing: the digest says whether the stored bytes or their writer are to blame.
+// dispatchChunks reads and hashes the chunks of a slot in order and hands each to a worker.
 func (u *Unpacker) dispatchChunks(task *Task) {
 	slot := task.slot
 	offset, position := slot.offset, uint64(0)
 	for i, chunk := range slot.chunks {
 		last := i == len(slot.chunks)-1
-		var err error
-		if task.hasFailed() {
-			err = u.hashOnly(task, offset, chunk.stored)
-		} else {
-			err = u.dispatchChunk(task, chunk, i, offset, position, last)
+		if u.stopped.Load() {
+			return
 		}
-		if err != nil {
+		if err := u.dispatchChunk(task, chunk, i, offset, position, last); err != nil {
 			u.fail(task, err)
 			return
 		}
@@ -97,6 +93,13 @@ type part struct {
 	last     bool
 }
 
+func (p *part) part() tarPart {
+	if p.last {
+		return lastChunk
+	}
+	return innerChunk
+}
+
 // decode decodes a chunk in memory and writes from there.
 func (p *part) decode(pool *zstdPool, stored []byte, budget *Budget) error {
 	if err := checkFrame(stored, p.chunk.original); err != nil {
@@ -116,7 +119,7 @@ func (p *part) decode(pool *zstdPool, stored []byte, budget *Budget) error {
 		return errors.New("a chunk does not expand to its signed size")
 	}
 	if p.task.tree != nil {
-		return p.task.tree.readTarMemory(decoded, p.first, p.last)
+		return p.task.tree.readTarMemory(decoded, p.first, p.part())
 	}
 	_, err = p.task.output.WriteAt(decoded, int64(p.position))
 	return p.outputError(err)
@@ -142,7 +145,7 @@ func (p *part) stream(head []byte, source io.Reader) error {
 	defer decoder.Close()
 	bounded := &boundedReader{source: &namedReader{decoder, opZstd}, slot: p.task.slot, left: p.chunk.original}
 	if p.task.tree != nil {
-		err = p.task.tree.readTar(bounded, p.first, p.last)
+		err = p.task.tree.readTar(bounded, p.first, p.part())
 	} else {
 		err = p.copyTo(bounded)
 	}

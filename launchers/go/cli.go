@@ -227,7 +227,7 @@ func (c *cli) workenv(pkg *Package) error {
 	if err != nil {
 		return err
 	}
-	ready := isReady(scope, nil)
+	ready := isReady(scope, "")
 	if c.json {
 		w := document("workenv", true)
 		w.text("path", env.root).bool("ready", ready).text("identity", pkg.identity)
@@ -245,7 +245,7 @@ func (c *cli) slot(pkg *Package, name string) error {
 	if detail := slot.absence(); detail != "" {
 		return fail("SLOT_ABSENT", "slot", slotName(slot), "detail", detail)
 	}
-	if slot.lifecycle == "temp" || slot.lifecycle == "temporary" || slot.lifecycle == "init" {
+	if slot.isTemporary() || slot.lifecycle == "init" {
 		return fail("SLOT_ABSENT", "slot", slotName(slot), "detail", "it exists only while the program runs or is set up")
 	}
 	env, err := locateWorkenv(pkg)
@@ -256,12 +256,17 @@ func (c *cli) slot(pkg *Package, name string) error {
 	if err != nil {
 		return err
 	}
-	command := &Command{words: []string{"{slot:" + slot.id + "}"}}
-	if err := ensureReady(scope, command, c.start); err != nil {
+	environ, err := buildEnviron(scope, c.start)
+	if err != nil {
 		return err
 	}
-	if err := refresh(scope); err != nil {
+	if err := ensureReady(scope, "", environ); err != nil {
 		return err
+	}
+	if slot.lifecycle == "lazy" {
+		if err := ensureSlot(scope, slot); err != nil {
+			return err
+		}
 	}
 	path := scope.slotPath(slot)
 	if c.json {
@@ -285,9 +290,10 @@ func (c *cli) extract(pkg *Package, number, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return failIO(dir, err)
 	}
-	task := &Task{slot: slot}
+	names := newNames(false)
+	task := &Task{slot: slot, names: names}
 	if slot.isTar() {
-		task.tree = newTree(dir, "", false)
+		task.tree = newTree(dir, "", slot.index, names)
 	} else {
 		name, err := archivePath(slot.id)
 		if err != nil || strings.Contains(name, "/") {

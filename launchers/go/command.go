@@ -29,7 +29,7 @@ func chooseEntry(plan *Plan, startedAs string) (*Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(words) == 0 {
+	if len(words) == 0 || words[0] == "" {
 		return nil, fail("COMMAND_EMPTY")
 	}
 	return &Command{"", words}, nil
@@ -194,7 +194,7 @@ func (s *Scope) slotPath(slot *Slot) string {
 	case "temp", "temporary":
 		return filepath.Join(s.runDir, slot.place())
 	}
-	if slot.share {
+	if slot.shared() {
 		return s.storedPath(slot)
 	}
 	return filepath.Join(s.env.root, slot.place())
@@ -219,10 +219,24 @@ func (s *Slot) place() string {
 
 func lastPart(path string) string { return filepath.Base(path) }
 
-// programPath finds the program of a command: a path is used as it is, a bare name is looked for in the program's own PATH.
-func programPath(word, path string) string {
+// shared tells whether a slot lives in the store: the lifecycles that come again or go elsewhere never do.
+func (s *Slot) shared() bool {
+	switch s.lifecycle {
+	case "runtime", "eager", "cache", "platform", "lazy", "dev":
+		return s.share
+	}
+	return false
+}
+
+// programPath finds the program of a command: a path is used as it is, a bare name is looked for in the program's own PATH,
+// this package itself excepted, which would start itself for ever.
+func programPath(word, path string, image *os.File) string {
 	if filepath.Base(word) != word || (runtime.GOOS == "windows" && filepath.VolumeName(word) != "") {
 		return word
 	}
-	return searchPath(word, path)
+	own, err := image.Stat()
+	return searchPath(word, path, func(found string) bool {
+		info, infoErr := os.Stat(found)
+		return err == nil && infoErr == nil && os.SameFile(own, info)
+	})
 }

@@ -29,7 +29,11 @@ func startFailure(job *Job, err error) error {
 	if os.IsPermission(err) && mountedNoexec(job.path) {
 		return fail("CACHE_NOEXEC", "path", job.base)
 	}
-	return fail("EXEC_FAILED", "path", job.path, "detail", reason(err))
+	detail := reason(err)
+	if os.IsNotExist(err) && exists(job.path) {
+		detail += " (the interpreter that it names is missing)"
+	}
+	return fail("EXEC_FAILED", "path", job.path, "detail", detail)
 }
 
 // runShutdown runs a shutdown slot; its exit code changes nothing.

@@ -66,23 +66,43 @@ func exitCode(state *os.ProcessState) int {
 	return state.ExitCode()
 }
 
-// processExists asks for a process by number; one that belongs to somebody else exists too.
-func processExists(pid int) bool { return syscall.Kill(pid, 0) != syscall.ESRCH }
+// keepRunningWithoutReader: a reader of our messages that went away must not end a first start half-way. Children get the
+// system's default back, as they do for every handled signal.
+func keepRunningWithoutReader() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
+// holdFolder locks a folder for as long as this process lives.
+func holdFolder(path string) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+	}
+	return err
+}
+
+// folderHeld tells whether a process holds the folder.
+func folderHeld(path string) bool {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil
+}
 
 func isTerminal(file *os.File) bool {
 	_, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
 	return err == nil
 }
 
-// searchPath finds a program by its bare name in a PATH, or "".
-func searchPath(name, path string) string {
+// searchPath finds a program by its bare name in a PATH, or "". What skip names is passed over.
+func searchPath(name, path string, skip func(string) bool) string {
 	for _, dir := range filepath.SplitList(path) {
 		// An empty part would mean the current folder: a program there is nobody's intention.
 		if dir == "" {
 			continue
 		}
 		candidate := strings.TrimSuffix(dir, "/") + "/" + name
-		if _, _, regular := statFile(candidate); regular && executable(candidate) {
+		if _, _, regular := statFile(candidate); regular && executable(candidate) && !skip(candidate) {
 			return candidate
 		}
 	}

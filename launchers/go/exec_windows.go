@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -64,7 +65,18 @@ func assign(job windows.Handle, pid uint32) error {
 
 func exitCode(state *os.ProcessState) int { return state.ExitCode() }
 
-func processExists(pid int) bool {
+func keepRunningWithoutReader() {}
+
+// holdFolder: a folder in use cannot be told by a lock here; its name begins with the number of the process.
+func holdFolder(string) error { return nil }
+
+// folderHeld tells whether the process that made the folder still runs.
+func folderHeld(path string) bool {
+	number, _, _ := strings.Cut(filepath.Base(path), "-")
+	pid, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return true
+	}
 	process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
 	if err != nil {
 		return !errors.Is(err, windows.ERROR_INVALID_PARAMETER)
@@ -98,14 +110,14 @@ func extensions() []string {
 	return strings.Split(strings.ToLower(list), ";")
 }
 
-// searchPath finds a program by its bare name in a PATH, or "".
-func searchPath(name, path string) string {
+// searchPath finds a program by its bare name in a PATH, or "". What skip names is passed over.
+func searchPath(name, path string, skip func(string) bool) string {
 	for _, dir := range filepath.SplitList(path) {
 		if dir == "" {
 			continue
 		}
 		candidate := withExtension(filepath.Join(dir, name))
-		if _, _, regular := statFile(candidate); regular {
+		if _, _, regular := statFile(candidate); regular && !skip(candidate) {
 			return candidate
 		}
 	}

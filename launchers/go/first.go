@@ -10,9 +10,10 @@ import (
 )
 
 // firstStart makes the work environment under its lock. Whoever waited for the lock finds it made.
-func firstStart(scope *Scope, command *Command, start *Start, again bool) error {
+func firstStart(scope *Scope, program string, environ *Environ, again bool) error {
 	env := scope.env
-	if err := makePrivate(env.base); err != nil {
+	keepRunningWithoutReader()
+	if err := env.create(); err != nil {
 		return err
 	}
 	lock, err := takeLock(env.base, env.name, scope.pkg.plan.name)
@@ -20,14 +21,17 @@ func firstStart(scope *Scope, command *Command, start *Start, again bool) error 
 		return err
 	}
 	defer lock.release()
-	if !again && isReady(scope, command) {
+	if !again && isReady(scope, program) {
 		return nil
 	}
 	debugf("preparing", "path", env.root)
 	if err := checkRest(scope.pkg); err != nil {
 		return err
 	}
-	if err := buildEnvironment(scope, start); err != nil {
+	if mountedNoexec(env.base) && scope.keeps(program) {
+		return fail("CACHE_NOEXEC", "path", env.base)
+	}
+	if err := buildEnvironment(scope, environ, again); err != nil {
 		// Nothing is kept of a failure, so that a full disk does not stay full. What cannot be removed has no marker.
 		_ = removeTree(env.root)
 		return err
@@ -50,39 +54,41 @@ type storeTask struct {
 	ready string
 }
 
-func buildEnvironment(scope *Scope, start *Start) error {
+func buildEnvironment(scope *Scope, environ *Environ, again bool) error {
 	env := scope.env
-	if err := removeTree(env.root); err != nil {
-		return failIO(env.root, err)
-	}
 	plan := &layout{}
 	defer plan.release()
-	if err := plan.planStores(scope); err != nil {
+	if err := plan.planStores(scope, again); err != nil {
 		return err
 	}
 	plan.planSlots(scope)
-	if err := checkMachine(scope, plan.needed); err != nil {
+	if err := checkSpace(scope, plan.needed); err != nil {
 		return err
+	}
+	faultPoint("start")
+	if err := removeTree(env.root); err != nil {
+		return failIO(env.root, err)
 	}
 	if err := makePrivate(env.state()); err != nil {
 		return err
 	}
 	if err := plan.unpack(scope); err != nil {
+		plan.removeStores()
 		return err
 	}
 	if err := extractData(scope); err != nil {
 		return err
 	}
-	if err := runSetup(scope, start); err != nil {
+	if err := runSetup(scope, environ); err != nil {
 		return err
 	}
 	return finishEnvironment(scope, plan)
 }
 
 // planStores takes the locks of the shared slots, always in the same order so that two packages cannot wait for each other.
-func (l *layout) planStores(scope *Scope) error {
+func (l *layout) planStores(scope *Scope, again bool) error {
 	for i := range scope.pkg.plan.slots {
-		if slot := &scope.pkg.plan.slots[i]; slot.share && slot.firstStart() && slot.absence() == "" {
+		if slot := &scope.pkg.plan.slots[i]; slot.shared() && slot.firstStart() && slot.absence() == "" {
 			l.stores = append(l.stores, &storeTask{slot: slot})
 		}
 	}
@@ -91,7 +97,7 @@ func (l *layout) planStores(scope *Scope) error {
 		if i > 0 && store.slot.sum() == l.stores[i-1].slot.sum() {
 			continue // the same bytes under two names: one place
 		}
-		if err := store.open(scope); err != nil {
+		if err := store.open(scope, again); err != nil {
 			return err
 		}
 	}
@@ -105,36 +111,55 @@ func (l *layout) release() {
 }
 
 // open takes the lock of a shared slot's place and plans its extraction unless it is there.
-func (s *storeTask) open(scope *Scope) error {
+func (s *storeTask) open(scope *Scope, again bool) error {
 	dir := scope.env.storePath(s.slot.sum())
 	lock, err := takeLock(scope.env.base, s.slot.sum(), slotName(s.slot))
 	if err != nil {
 		return err
 	}
 	s.lock, s.ready = lock, filepath.Join(dir, stateFolder, "ready")
-	if storeReady(s.slot, s.ready) {
+	if !again && storeReady(scope, s.slot) {
 		return nil
 	}
 	if err := removeTree(dir); err != nil {
 		return failIO(dir, err)
 	}
-	s.task = newTask(scope, s.slot, dir, "")
-	if !s.slot.isTar() {
-		s.task.path = scope.storedPath(s.slot)
-		s.task.mark = filepath.Base(s.task.path)
-	}
+	s.task = storeTaskOf(scope, s.slot, newNames(false))
 	return nil
 }
 
-func storeReady(slot *Slot, path string) bool {
-	ready := readReady(path)
-	return ready != nil && ready.identity == slot.sum() && ready.slot == slot.readyLine()
+// storeTaskOf plans the extraction of a shared slot into its place in the store.
+func storeTaskOf(scope *Scope, slot *Slot, names *Names) *Task {
+	task := &Task{slot: slot, names: names}
+	if slot.isTar() {
+		task.tree = newTree(scope.env.storePath(slot.sum()), "", slot.index, names)
+	} else {
+		task.path = scope.storedPath(slot)
+		task.mark = filepath.Base(task.path)
+	}
+	return task
+}
+
+// storeReady: the marker fits and, for a file, this package's name for it exists.
+func storeReady(scope *Scope, slot *Slot) bool {
+	ready := readReady(filepath.Join(scope.env.storePath(slot.sum()), stateFolder, "ready"))
+	fits := ready != nil && ready.identity == slot.sum() && ready.slot == slot.readyLine()
+	return fits && (slot.isTar() || exists(scope.storedPath(slot)))
+}
+
+// removeStores takes away what failed to become a shared slot.
+func (l *layout) removeStores() {
+	for _, store := range l.stores {
+		if store.task != nil {
+			_ = removeTree(filepath.Dir(filepath.Dir(store.ready)))
+		}
+	}
 }
 
 // firstStart tells the lifecycles that a first start extracts into the environment or store.
 func (s *Slot) firstStart() bool {
 	switch s.lifecycle {
-	case "startup", "volatile", "temp", "temporary", "lazy", "config", "persistent":
+	case "startup", "volatile", "temp", "temporary", "lazy", "dev", "config", "persistent":
 		return false
 	}
 	return true
@@ -144,6 +169,7 @@ func (s *Slot) firstStart() bool {
 // whole file.
 func (l *layout) planSlots(scope *Scope) {
 	byIndex := map[int]*Task{}
+	names := newNames(!scope.pkg.plan.sealed)
 	for _, store := range l.stores {
 		if store.task != nil {
 			byIndex[store.slot.index] = store.task
@@ -152,62 +178,73 @@ func (l *layout) planSlots(scope *Scope) {
 	for i := range scope.pkg.plan.slots {
 		slot := &scope.pkg.plan.slots[i]
 		task := byIndex[i]
-		if task == nil && !slot.share && slot.firstStart() && slot.absence() == "" {
-			task = newTask(scope, slot, filepath.Join(scope.env.root, filepath.FromSlash(slot.target)), slot.target)
+		if task == nil && !slot.shared() && slot.firstStart() && slot.absence() == "" {
+			task = newTask(slot, scope.env.root, names)
 		}
 		if task == nil {
 			task = &Task{slot: slot, skip: true}
-		} else if slot.exact {
-			l.needed += slot.original
 		} else {
-			l.needed += slot.size
+			l.needed += slot.knownSize()
 		}
 		l.tasks = append(l.tasks, task)
 	}
 }
 
-// newTask plans the extraction of a slot into dir; a file slot goes to its place below the environment's root.
-func newTask(scope *Scope, slot *Slot, dir, prefix string) *Task {
-	task := &Task{slot: slot}
+// newTask plans the extraction of a slot to its target below root.
+func newTask(slot *Slot, root string, names *Names) *Task {
+	task := &Task{slot: slot, names: names}
 	if slot.isTar() {
-		task.tree = newTree(dir, prefix, false)
+		task.tree = newTree(filepath.Join(root, filepath.FromSlash(slot.target)), slot.target, slot.index, names)
 	} else {
-		task.path = filepath.Join(scope.env.root, slot.place())
+		task.path = filepath.Join(root, slot.place())
 		task.mark = filepath.ToSlash(slot.place())
 	}
 	return task
 }
 
-// checkMachine asks for the room that the signed sizes need, and whether programs could run from there at all.
-func checkMachine(scope *Scope, needed uint64) error {
+// checkSpace asks for the room that the signed sizes need.
+func checkSpace(scope *Scope, needed uint64) error {
 	base := scope.env.base
 	if free, known := freeBytes(base); known && free < needed {
 		return fail("DISK_FULL", "path", base, "needed", itoa(needed), "available", itoa(free))
 	}
-	if mountedNoexec(base) && len(programsInside(scope)) > 0 {
-		return fail("CACHE_NOEXEC", "path", base)
-	}
 	return nil
 }
 
+// keeps tells whether path lies in the work environment or the store.
+func (s *Scope) keeps(path string) bool {
+	return isBelow(path, s.env.root) || isBelow(path, filepath.Join(s.env.base, "store"))
+}
+
+func isBelow(path, root string) bool { return strings.HasPrefix(path, root+string(filepath.Separator)) }
+
 // unpack makes the places of all tasks and carries them out.
 func (l *layout) unpack(scope *Scope) error {
-	for _, task := range l.tasks {
-		if err := task.makePlace(); err != nil {
-			return err
-		}
-	}
 	progress := startProgress(scope.pkg)
-	err := unpackAll(scope.pkg, l.tasks, progress)
+	err := unpackLayers(scope.pkg, l.tasks, progress)
 	progress.stop()
 	if err != nil {
 		return fullDisk(scope, err, l.needed)
 	}
+	faultPoint("unpacked")
 	for _, store := range l.stores {
 		if store.task == nil {
 			continue
 		}
 		if err := store.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unpackLayers unpacks all slots at once, or one after the other where later ones may replace files of earlier ones.
+func unpackLayers(pkg *Package, tasks []*Task, progress *Progress) error {
+	if pkg.plan.sealed {
+		return unpackAll(pkg, tasks, progress)
+	}
+	for i := range tasks {
+		if err := unpackAll(pkg, tasks[i:i+1], progress); err != nil {
 			return err
 		}
 	}
@@ -242,9 +279,6 @@ func fullDisk(scope *Scope, err error, needed uint64) error {
 
 // finish marks a shared slot as complete.
 func (s *storeTask) finish() error {
-	if err := syncAll(filepath.Dir(s.ready)); err != nil && !os.IsNotExist(err) {
-		return failIO(s.ready, err)
-	}
 	return writeReady(s.ready, &Ready{identity: s.slot.sum(), name: "- -", slot: s.slot.readyLine(), files: s.task.marks})
 }
 
@@ -255,7 +289,7 @@ func finishEnvironment(scope *Scope, l *layout) error {
 		switch {
 		case task.slot.lifecycle == "init" && !task.skip:
 			removeMarks(scope.env.root, task.marks)
-		case !task.slot.share:
+		case !task.slot.shared():
 			ready.files = append(ready.files, task.marks...)
 		}
 	}
@@ -269,10 +303,26 @@ func finishEnvironment(scope *Scope, l *layout) error {
 			ready.entries = append(ready.entries, mark)
 		}
 	}
-	if err := syncAll(scope.env.root); err != nil {
-		return failIO(scope.env.root, err)
+	if len(scope.pkg.plan.setup)+len(scope.pkg.plan.directories) > 0 {
+		ready.files = lookAgain(scope.env.root, ready.files)
 	}
-	return writeReady(scope.env.state("ready"), ready)
+	faultPoint("setup-done")
+	if err := writeReady(scope.env.state("ready"), ready); err != nil {
+		return err
+	}
+	faultPoint("ready")
+	return nil
+}
+
+// lookAgain: setup commands may have changed anything, and the marker says what is there now.
+func lookAgain(root string, marks []Mark) []Mark {
+	var found []Mark
+	for i := range marks {
+		if mark, err := lookAt(filepath.Join(root, filepath.FromSlash(marks[i].path)), marks[i].path); err == nil {
+			found = append(found, mark)
+		}
+	}
+	return found
 }
 
 func entryMark(scope *Scope, path string) (Mark, bool) {
@@ -304,9 +354,7 @@ func programsInside(scope *Scope) []string {
 			continue
 		}
 		path = filepath.Clean(path)
-		here := strings.HasPrefix(path, scope.env.root+string(filepath.Separator)) ||
-			strings.HasPrefix(path, filepath.Join(scope.env.base, "store")+string(filepath.Separator))
-		if here && !seen[path] {
+		if scope.keeps(path) && !isBelow(path, scope.env.state()) && !seen[path] {
 			seen[path] = true
 			found = append(found, path)
 		}

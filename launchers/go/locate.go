@@ -58,7 +58,7 @@ func searchSelf(arg0 string) (string, error) {
 	if filepath.Base(arg0) != arg0 {
 		return filepath.Abs(arg0)
 	}
-	found := searchPath(arg0, os.Getenv("PATH"))
+	found := searchPath(arg0, os.Getenv("PATH"), func(string) bool { return false })
 	if found == "" {
 		return "", os.ErrNotExist
 	}

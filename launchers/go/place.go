@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Workenv names the places of one package on this machine.
@@ -36,13 +38,24 @@ func locateWorkenv(pkg *Package) (*Workenv, error) {
 	return &Workenv{base: base, root: filepath.Join(base, "workenv", name), name: name}, nil
 }
 
+// workenvName is the directory's name. Names of other writers may hold anything: what a file name cannot hold becomes "_".
 func workenvName(pkg *Package) string {
-	name := pkg.plan.name + "-" + pkg.plan.version + "-" + pkg.identity[:16]
-	if runtime.GOOS != "windows" {
-		return name
+	const longest = 220 // leaves room for the identity and ".lock" in a name of 255 bytes
+	name := plainName(pkg.plan.name + "-" + pkg.plan.version)
+	for len(name) > longest {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return name + "-" + pkg.identity[:16]
+}
+
+func plainName(name string) string {
+	if strings.HasPrefix(name, ".") {
+		name = "_" + name[1:]
 	}
 	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`<>:"|?*`, r) {
+		forbidden := r == '/' || r == '\\' || unicode.IsControl(r)
+		if forbidden || (runtime.GOOS == "windows" && strings.ContainsRune(`<>:"|?*`, r)) {
 			return '_'
 		}
 		return r
@@ -56,7 +69,26 @@ func cacheBase() (string, error) {
 // dataFolder is where config and persistent slots of a package live.
 func dataFolder(pkg *Package) (string, error) {
 	base, err := standardFolder("SEALIFT_DATA", "XDG_DATA_HOME", ".local/share/sealift", "Library/Application Support/sealift", `sealift\data`)
-	return filepath.Join(base, pkg.plan.name), err
+	if err == nil {
+		err = checkBase(base)
+	}
+	return filepath.Join(base, plainName(pkg.plan.name)), err
+}
+
+// create makes the base with its folders; what was made is checked like what was there.
+func (w *Workenv) create() error {
+	if err := makePrivate(w.base); err != nil {
+		return err
+	}
+	if err := checkBase(w.base); err != nil {
+		return err
+	}
+	for _, folder := range []string{"workenv", "store", "locks"} {
+		if err := makePrivate(filepath.Join(w.base, folder)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // standardFolder follows the folder rules of docs/reference/launcher.md: the own variable, XDG, the system's place.

@@ -76,11 +76,9 @@ func replaceable(dir string, linkOwner uint32) bool {
 	if err := syscall.Stat(dir, &stat); err != nil {
 		return true
 	}
-	if stat.Mode&0o022 == 0 {
-		return false
-	}
-	sticky := stat.Mode&syscall.S_ISVTX != 0
-	return !sticky || (linkOwner != 0 && int(linkOwner) != os.Geteuid())
+	ours := func(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }
+	writable, sticky := stat.Mode&0o022 != 0, stat.Mode&syscall.S_ISVTX != 0
+	return !ours(stat.Uid) || (writable && !(sticky && ours(linkOwner)))
 }
 
 // freeBytes asks the file system that holds path, or its nearest existing parent, what this user may still write.
@@ -99,7 +97,7 @@ func freeBytes(path string) (uint64, bool) {
 	}
 }
 
-// replaceWithoutMask makes created files and folders get exactly the modes that are asked for.
+// clearMask makes created files and folders get exactly the modes that are asked for.
 func clearMask() (restore func()) {
 	old := syscall.Umask(0)
 	return func() { syscall.Umask(old) }

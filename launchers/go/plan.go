@@ -23,6 +23,18 @@ type Plan struct {
 	sealIndex     *Value
 }
 
+// fileTime is the modification time of file slots in nanoseconds: when the package was built, by its own word.
+func (p *Plan) fileTime() int64 {
+	const epoch = 315532800
+	if p.sealIndex != nil {
+		if stamp, ok := p.sealIndex.get("build_timestamp").uint(); ok && stamp <= 1<<33 {
+			return int64(stamp) * 1e9
+		}
+		return 0
+	}
+	return epoch * 1e9
+}
+
 // Entry is one more command of the package.
 type Entry struct {
 	name string
@@ -128,6 +140,7 @@ func readPlan(meta *Value, file string) (*Plan, error) {
 	f.readEnvironment(plan, meta)
 	f.readDirectories(plan, f.object(meta.get("workenv"), "workenv"))
 	plan.setup = f.list(meta.get("setup_commands"), "setup_commands")
+	f.checkSetup(plan.setup)
 	f.readLauncher(plan, f.object(meta.get("launcher"), "launcher"))
 	if f.err != nil {
 		return nil, f.err
@@ -201,8 +214,13 @@ func (f *fields) readExecution(plan *Plan, v *Value) {
 	plan.argv = f.texts(v.get("argv"), "execution.argv")
 	plan.command = f.text(v.get("command"), "execution.command")
 	for _, m := range f.object(v.get("entries"), "execution.entries").members {
-		argv := f.texts(&m.value, "execution.entries."+m.key)
-		if len(argv) == 0 {
+		var argv []string
+		if m.value.kind == kindString {
+			argv, _ = splitWords(m.value.text)
+		} else {
+			argv = f.texts(&m.value, "execution.entries."+m.key)
+		}
+		if len(argv) == 0 || argv[0] == "" {
 			f.bad("execution.entries."+m.key, "names no command")
 		}
 		plan.entries = append(plan.entries, Entry{m.key, argv})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,13 +24,28 @@ func prepare(pkg *Package, env *Workenv, command *Command, start *Start) (*Job, 
 	if err != nil {
 		return nil, err
 	}
-	if err := ensureReady(scope, command, start); err != nil {
+	argv, err := scope.fillAll(command.words)
+	if err != nil {
 		return nil, err
 	}
-	if err := refresh(scope); err != nil {
+	environ, err := buildEnviron(scope, start)
+	if err != nil {
 		return nil, err
 	}
-	job, err := makeJob(scope, command, start)
+	if err := ensureReady(scope, argv[0], environ); err != nil {
+		return nil, err
+	}
+	for _, slot := range scope.onDemand(command.words) {
+		if err := ensureSlot(scope, slot); err != nil {
+			return nil, err
+		}
+	}
+	if scope.runDir != "" {
+		if err := extractTemporary(scope); err != nil {
+			return nil, err
+		}
+	}
+	job, err := makeJob(scope, argv, environ, start)
 	if err != nil && scope.runDir != "" {
 		_ = removeTree(scope.runDir)
 	}
@@ -39,65 +55,69 @@ func prepare(pkg *Package, env *Workenv, command *Command, start *Start) (*Job, 
 func newScope(pkg *Package, env *Workenv, self string) (*Scope, error) {
 	scope := &Scope{pkg: pkg, env: env, self: self}
 	for i := range pkg.plan.slots {
-		if lifecycle := pkg.plan.slots[i].lifecycle; lifecycle == "config" || lifecycle == "persistent" {
+		slot := &pkg.plan.slots[i]
+		switch {
+		case slot.absence() != "":
+		case slot.isData() && scope.data == "":
 			var err error
-			scope.data, err = dataFolder(pkg)
-			return scope, err
+			if scope.data, err = dataFolder(pkg); err != nil {
+				return nil, err
+			}
+		case slot.isTemporary() && scope.runDir == "":
+			scope.runDir = env.state("run", runName())
 		}
 	}
 	return scope, nil
 }
 
+func (s *Slot) isTemporary() bool { return s.lifecycle == "temp" || s.lifecycle == "temporary" }
+
 // ensureReady is the warm path when the environment is there, and a first start when not.
-func ensureReady(scope *Scope, command *Command, start *Start) error {
-	ready := isReady(scope, command)
-	if ready && os.Getenv("SEALIFT_VERIFY") == "full" {
+func ensureReady(scope *Scope, program string, environ *Environ) error {
+	ready := isReady(scope, program)
+	if !ready {
+		if err := firstStart(scope, program, environ, false); err != nil {
+			return err
+		}
+	} else if os.Getenv("SEALIFT_VERIFY") == "full" {
 		same, err := verifyEnvironment(scope)
 		if err != nil {
 			return err
 		}
 		if !same {
 			warn(fail("REPAIR", "path", scope.env.root))
-			return firstStart(scope, command, start, true)
+			if err := firstStart(scope, program, environ, true); err != nil {
+				return err
+			}
 		}
 	}
-	if !ready {
-		if err := firstStart(scope, command, start, false); err != nil {
-			return err
-		}
-	}
-	return ensureLazy(scope, command)
+	return refresh(scope)
 }
 
-// isReady reads the marker and looks at the programs and shared slots that it names. It writes and locks nothing.
-func isReady(scope *Scope, command *Command) bool {
+// isReady reads the marker and looks at the programs and shared slots that it names. It writes and locks nothing. The
+// program about to run must be allowed to: one that lost that right means that somebody changed the environment.
+func isReady(scope *Scope, program string) bool {
 	ready := readReady(scope.env.state("ready"))
 	if ready == nil || ready.identity != scope.pkg.identity {
 		return false
 	}
 	for i := range ready.entries {
-		if !ready.entries[i].unchanged(scope.env.root) {
+		path := ready.entries[i].place(scope.env.root)
+		if !ready.entries[i].unchanged(path) || (path == program && !executable(path)) {
 			return false
 		}
 	}
 	for _, sum := range ready.stores {
-		if !exists(filepath.Join(scope.env.storePath(sum), stateFolder, "ready")) {
+		if !isDigest(sum) || !exists(filepath.Join(scope.env.storePath(sum), stateFolder, "ready")) {
 			return false
 		}
 	}
-	return command == nil || runnable(scope, command)
+	return true
 }
 
-// runnable: a program inside the cache that lost its right to run, or its file, means that somebody changed the environment.
-func runnable(scope *Scope, command *Command) bool {
-	word := command.words[0]
-	for _, slot := range command.lazySlots(scope.pkg.plan) {
-		if strings.Contains(word, "{slot:"+slot.id+"}") {
-			return true // it may not be there yet
-		}
-	}
-	path, err := scope.fill(word)
-	return err != nil || !strings.HasPrefix(path, scope.env.base+string(filepath.Separator)) || executable(path)
+func isDigest(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == 32
 }
 
 func exists(path string) bool {
@@ -105,16 +125,16 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// lazySlots are the lazy slots that a command names.
-func (c *Command) lazySlots(plan *Plan) []*Slot {
+// onDemand lists the lazy slots that a command names.
+func (s *Scope) onDemand(words []string) []*Slot {
 	var found []*Slot
-	for i := range plan.slots {
-		slot := &plan.slots[i]
-		if slot.lifecycle != "lazy" {
+	for i := range s.pkg.plan.slots {
+		slot := &s.pkg.plan.slots[i]
+		if slot.lifecycle != "lazy" || slot.absence() != "" {
 			continue
 		}
-		for _, word := range c.words {
-			if strings.Contains(word, "{slot:"+slot.id+"}") || strings.Contains(word, "{slot:"+itoa(slot.index)+"}") {
+		for _, word := range words {
+			if strings.Contains(word, "{slot:"+slot.id+"}") || strings.Contains(word, "{slot:"+itoa(i)+"}") {
 				found = append(found, slot)
 				break
 			}
@@ -123,62 +143,44 @@ func (c *Command) lazySlots(plan *Plan) []*Slot {
 	return found
 }
 
-func ensureLazy(scope *Scope, command *Command) error {
-	for _, slot := range command.lazySlots(scope.pkg.plan) {
-		if slot.absence() == "" {
-			if err := ensureSlot(scope, slot); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// refresh extracts what each start gets anew: startup and volatile slots in place, temp slots in a folder of this run.
+// refresh brings what each start needs: startup and volatile slots anew, dev slots in that mode, and what is missing in the
+// data folder.
 func refresh(scope *Scope) error {
-	var again, temporary []*Slot
 	for i := range scope.pkg.plan.slots {
 		slot := &scope.pkg.plan.slots[i]
 		if slot.absence() != "" {
 			continue
 		}
-		switch slot.lifecycle {
-		case "startup", "volatile":
-			again = append(again, slot)
-		case "temp", "temporary":
-			temporary = append(temporary, slot)
+		var err error
+		switch {
+		case slot.lifecycle == "startup" || slot.lifecycle == "volatile":
+			err = locked(scope, func() error { return moveInto(scope, slot, scope.env.root, false) })
+		case slot.lifecycle == "dev":
+			err = ensureSlot(scope, slot)
+		case slot.isData() && !(exists(scope.slotPath(slot)) && slotReady(scope, slot)):
+			err = locked(scope, func() error { return installData(scope, slot) })
 		}
-	}
-	if len(again) > 0 {
-		lock, err := takeLock(scope.env.base, scope.env.name, scope.pkg.plan.name)
 		if err != nil {
 			return err
 		}
-		defer lock.release()
-		for _, slot := range again {
-			if err := replaceSlot(scope, slot); err != nil {
-				return err
-			}
-		}
 	}
-	if len(temporary) == 0 {
-		return nil
-	}
-	return extractTemporary(scope, temporary)
+	return nil
 }
 
-// makeJob substitutes the command and builds its environment.
-func makeJob(scope *Scope, command *Command, start *Start) (*Job, error) {
-	words, err := scope.fillAll(command.words)
+// locked does something while nobody else may change the environment.
+func locked(scope *Scope, work func() error) error {
+	lock, err := takeLock(scope.env.base, scope.env.name, scope.pkg.plan.name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	env, err := buildEnviron(scope, start)
-	if err != nil {
-		return nil, err
-	}
+	defer lock.release()
+	return work()
+}
+
+// makeJob puts together what starts.
+func makeJob(scope *Scope, words []string, env *Environ, start *Start) (*Job, error) {
 	job := &Job{argv: append(words, start.args...), env: env.list(), base: scope.env.base, runDir: scope.runDir}
-	if job.path = programPath(words[0], env.get("PATH")); job.path == "" {
+	if job.path = programPath(words[0], env.get("PATH"), scope.pkg.image); job.path == "" {
 		return nil, fail("EXEC_FAILED", "path", words[0], "detail", "it is not in PATH")
 	}
 	for i := range scope.pkg.plan.slots {

@@ -156,12 +156,16 @@ func parseMark(text string) (mark Mark, ok bool) {
 	return mark, errs[0] == nil && errs[1] == nil && errs[2] == nil
 }
 
-// unchanged tells whether the file of an entry is still what it was.
-func (m *Mark) unchanged(root string) bool {
-	path := m.path
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(root, filepath.FromSlash(path))
+// place is where an entry lies: below root, or in the store by its absolute path.
+func (m *Mark) place(root string) string {
+	if filepath.IsAbs(m.path) {
+		return m.path
 	}
+	return filepath.Join(root, filepath.FromSlash(m.path))
+}
+
+// unchanged tells whether the file of an entry is still what it was.
+func (m *Mark) unchanged(path string) bool {
 	size, mtime, ok := statFile(path)
 	return ok && size == m.size && mtime == m.mtime
 }
@@ -172,8 +176,21 @@ func writeReady(path string, ready *Ready) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return failIO(dir, err)
 	}
+	// One flush of the file system costs less than one per extracted file, and nothing on tmpfs.
+	if err := syncAll(dir); err != nil {
+		return failIO(dir, err)
+	}
+	return writeDurably(path, ready.encode())
+}
+
+// writeDurably puts a small file in place whole or not at all.
+func writeDurably(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return failIO(dir, err)
+	}
 	temporary := path + ".new"
-	if err := writeSynced(temporary, ready.encode()); err != nil {
+	if err := writeSynced(temporary, data); err != nil {
 		return failIO(temporary, err)
 	}
 	if err := os.Rename(temporary, path); err != nil {
@@ -195,4 +212,33 @@ func writeSynced(path string, data []byte) error {
 		err = closeErr
 	}
 	return err
+}
+
+// parseFiles reads the lines between "files" and "end"; a list that is not complete is none.
+func parseFiles(text string) map[string]Mark {
+	_, rest, found := strings.Cut(text, "\nfiles\n")
+	if !found || !strings.HasPrefix(text, readyHead) {
+		return nil
+	}
+	files := map[string]Mark{}
+	count := 0
+	for rest != "" {
+		var line string
+		line, rest, _ = strings.Cut(rest, "\n")
+		kind, value, _ := strings.Cut(line, " ")
+		if kind == "end" {
+			if n, err := strconv.Atoi(value); err == nil && n == count && rest == "" {
+				return files
+			}
+			return nil
+		}
+		mark, ok := parseMark(value)
+		if !ok || len(kind) != 1 {
+			return nil
+		}
+		mark.kind = kind[0]
+		files[mark.path] = mark
+		count++
+	}
+	return nil
 }

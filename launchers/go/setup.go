@@ -12,18 +12,11 @@ import (
 
 // runSetup makes the directories of workenv.directories and runs the setup commands, in order, in the work environment and
 // with the program's environment.
-func runSetup(scope *Scope, start *Start) error {
+func runSetup(scope *Scope, env *Environ) error {
 	for _, dir := range scope.pkg.plan.directories {
 		if err := makeDirectory(scope, dir); err != nil {
 			return err
 		}
-	}
-	if len(scope.pkg.plan.setup) == 0 {
-		return nil
-	}
-	env, err := buildEnviron(scope, start)
-	if err != nil {
-		return err
 	}
 	for i := range scope.pkg.plan.setup {
 		if err := runStep(scope, &scope.pkg.plan.setup[i], i, env); err != nil {
@@ -34,7 +27,7 @@ func runSetup(scope *Scope, start *Start) error {
 }
 
 func makeDirectory(scope *Scope, dir Directory) error {
-	tree := newTree(scope.env.root, "", false)
+	tree := newTree(scope.env.root, "", 0, newNames(false))
 	if err := tree.folder(dir.path); err != nil {
 		return failIO(scope.env.at(dir.path), err)
 	}
@@ -48,25 +41,14 @@ func makeDirectory(scope *Scope, dir Directory) error {
 type step struct {
 	scope *Scope
 	value *Value
-	name  string // for messages: its number and type
 	field string
 	env   *Environ
 }
 
 func runStep(scope *Scope, value *Value, number int, env *Environ) error {
 	s := &step{scope: scope, value: value, field: "setup_commands[" + itoa(number) + "]", env: env}
-	kind := "execute"
-	if value.kind == kindObject {
-		if kind = value.get("type").text; kind == "" {
-			kind = "execute"
-		}
-	} else if value.kind != kindString && value.kind != kindArray {
-		return s.bad("", "is neither a text nor an object")
-	}
-	s.name = itoa(number+1) + " (" + kind + ")"
-	switch kind {
-	case "execute":
-		return s.execute(nil)
+	faultPoint("setup")
+	switch setupKind(value) {
 	case "enumerate_and_execute":
 		return s.enumerate()
 	case "write_file":
@@ -74,7 +56,32 @@ func runStep(scope *Scope, value *Value, number int, env *Environ) error {
 	case "chmod":
 		return s.chmod()
 	}
-	return fail("SETUP_TYPE", "name", itoa(number+1), "actual", kind)
+	return s.execute(nil)
+}
+
+// setupKind is the type of a setup command; a text or a list of words is a command to execute.
+func setupKind(value *Value) string {
+	if kind := value.get("type"); value.kind == kindObject && !kind.isNull() {
+		return kind.text
+	}
+	return "execute"
+}
+
+// checkSetup refuses unknown types before anything is unpacked.
+func (f *fields) checkSetup(commands []Value) {
+	for i := range commands {
+		value := &commands[i]
+		if value.kind != kindObject && value.kind != kindString && value.kind != kindArray {
+			f.bad("setup_commands["+itoa(i)+"]", "is neither a text nor an object")
+		}
+		switch kind := setupKind(value); kind {
+		case "execute", "enumerate_and_execute", "write_file", "chmod":
+		default:
+			if f.err == nil {
+				f.err = fail("SETUP_TYPE", "name", itoa(i+1), "actual", kind)
+			}
+		}
+	}
 }
 
 func (s *step) bad(key, detail string) error {
@@ -119,7 +126,7 @@ func (s *step) execute(more []string) error {
 		return err
 	}
 	words = append(words, more...)
-	program := programPath(words[0], s.env.get("PATH"))
+	program := programPath(words[0], s.env.get("PATH"), s.scope.pkg.image)
 	if program == "" {
 		return fail("EXEC_FAILED", "path", words[0], "detail", "it is not in PATH")
 	}

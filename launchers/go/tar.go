@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // Reading tar streams: a strict layer over archive/tar (format.md section 6). The library parses headers; this layer
@@ -32,9 +33,17 @@ func (e *entryError) Error() string { return e.path + ": " + e.detail }
 
 var errTar = errors.New("its tar stream is damaged")
 
-// readTar feeds every entry of a stream to the tree. first is the position of its entries among all of the slot. The
-// stream must end with end-of-archive blocks exactly when closed says so, and nothing but zeros may follow these.
-func (t *Tree) readTar(source io.Reader, first int64, closed bool) error {
+// tarPart is which part of an archive a stream is; it decides how the stream may end.
+type tarPart int
+
+const (
+	wholeArchive tarPart = iota // end-of-archive blocks, then only zeros
+	innerChunk                  // no end-of-archive blocks
+	lastChunk                   // two end-of-archive blocks and nothing more
+)
+
+// readTar feeds every entry of a stream to the tree. first is the position of its entries among all of the slot.
+func (t *Tree) readTar(source io.Reader, first int64, part tarPart) error {
 	position := &positioned{source: source}
 	reader := tar.NewReader(position)
 	buffer := make([]byte, 64<<10)
@@ -42,7 +51,7 @@ func (t *Tree) readTar(source io.Reader, first int64, closed bool) error {
 		body := (position.at + tarBlock - 1) / tarBlock * tarBlock
 		header, err := reader.Next()
 		if err == io.EOF {
-			return endOfArchive(position, position.at-body, closed, buffer)
+			return endOfArchive(position, position.at-body, part, buffer)
 		}
 		if err != nil {
 			return tarError(err)
@@ -61,7 +70,7 @@ func (t *Tree) readTar(source io.Reader, first int64, closed bool) error {
 }
 
 // readTarMemory is readTar for a chunk that lies decoded in memory: contents go to their files without a copy.
-func (t *Tree) readTarMemory(data []byte, first int64, closed bool) error {
+func (t *Tree) readTarMemory(data []byte, first int64, part tarPart) error {
 	source := bytes.NewReader(data)
 	reader := tar.NewReader(source)
 	end := int64(0)
@@ -69,7 +78,7 @@ func (t *Tree) readTarMemory(data []byte, first int64, closed bool) error {
 		header, err := reader.Next()
 		at := int64(len(data) - source.Len())
 		if err == io.EOF {
-			return endOfArchive(&positioned{source: source}, at-end, closed, make([]byte, tarBlock))
+			return endOfArchive(&positioned{source: source}, at-end, part, make([]byte, tarBlock))
 		}
 		if err != nil {
 			return tarError(err)
@@ -93,16 +102,16 @@ func (t *Tree) readTarMemory(data []byte, first int64, closed bool) error {
 }
 
 // endOfArchive checks how a stream ended: tail is what the reader consumed after the last entry.
-func endOfArchive(rest *positioned, tail int64, closed bool, buffer []byte) error {
-	if !closed && tail == 0 {
+func endOfArchive(rest *positioned, tail int64, part tarPart, buffer []byte) error {
+	switch {
+	case part == innerChunk && tail == 0:
 		return nil
-	}
-	if !closed || tail != 2*tarBlock {
+	case part == innerChunk || tail == 0 || (part == lastChunk && tail != 2*tarBlock):
 		return errTar
 	}
 	for {
 		n, err := rest.Read(buffer)
-		if !allZero(buffer[:n]) {
+		if !allZero(buffer[:n]) || (n > 0 && part == lastChunk) {
 			return errors.New("something follows the end of its tar stream")
 		}
 		if err == io.EOF {
@@ -137,9 +146,15 @@ func tarError(err error) error {
 
 // add checks one header and hands it to the tree.
 func (t *Tree) add(header *tar.Header, number int64, write func(*Output) error) error {
+	if header.Typeflag == tar.TypeXGlobalHeader {
+		return checkGlobal(header)
+	}
 	name, err := entryName(header)
 	if err != nil {
 		return err
+	}
+	if year := header.ModTime.Year(); year < 1700 || year > 2200 {
+		return &entryError{name, "has a time that is out of range"}
 	}
 	mtime := header.ModTime.UnixNano()
 	mode := uint32(header.Mode) & 0o777
@@ -160,6 +175,16 @@ func (t *Tree) add(header *tar.Header, number int64, write func(*Output) error) 
 	return &entryError{header.Name, "is neither file, directory nor link"}
 }
 
+// checkGlobal: comments and the like apply to nothing that becomes a file; names and sizes for every entry make no sense.
+func checkGlobal(header *tar.Header) error {
+	for key := range header.PAXRecords {
+		if key == "path" || key == "linkpath" || key == "size" || strings.HasPrefix(key, "GNU.sparse.") {
+			return errTar
+		}
+	}
+	return nil
+}
+
 // entryName checks the name and refuses sparse files, which the library would expand in silence.
 func entryName(header *tar.Header) (string, error) {
 	for key := range header.PAXRecords {
@@ -169,6 +194,9 @@ func entryName(header *tar.Header) (string, error) {
 	}
 	if header.Typeflag != tar.TypeReg && header.Size != 0 {
 		return "", &entryError{header.Name, "has content but is no file"}
+	}
+	if !utf8.ValidString(header.Name) || !utf8.ValidString(header.Linkname) {
+		return "", &entryError{header.Name, "has a name that is not UTF-8"}
 	}
 	name, err := archivePath(header.Name)
 	if err != nil {

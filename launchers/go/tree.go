@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
+	"sort"
 	"sync"
 )
 
@@ -14,13 +14,14 @@ import (
 type Tree struct {
 	root    string
 	prefix  string // of root in marks: the slot's target with "/" behind it, or ""
-	compare bool
+	slot    int
+	names   *Names
+	compare *Comparison // nil when files are made
 
 	mutex   sync.Mutex
-	seen    map[string]string // folded name of every entry and parent → its spelling
-	files   map[string]int64  // regular files → their position in the slot
-	entries map[string]bool   // names that had an entry of their own
-	folders map[string]bool   // directories known to be there and to be no links
+	files   map[string]int64 // regular files → their position in the slot
+	entries map[string]bool  // names that had an entry of their own
+	folders map[string]bool  // directories known to be there and to be no links
 	dirs    []Mark
 	marks   []Mark
 	links   []treeLink
@@ -33,39 +34,25 @@ type treeLink struct {
 	mtime        int64
 }
 
-func newTree(root, prefix string, compare bool) *Tree {
+func newTree(root, prefix string, slot int, names *Names) *Tree {
 	if prefix != "" {
 		prefix += "/"
 	}
-	return &Tree{root: root, prefix: prefix, compare: compare, seen: map[string]string{}, files: map[string]int64{},
+	return &Tree{root: root, prefix: prefix, slot: slot, names: names, files: map[string]int64{},
 		entries: map[string]bool{}, folders: map[string]bool{}}
 }
 
 func (t *Tree) at(name string) string { return filepath.Join(t.root, filepath.FromSlash(name)) }
 
-// claim registers an entry's name and its parents; two entries, or two spellings of one folded name, are refused.
-func (t *Tree) claim(name string) error {
-	if t.entries[name] {
-		return &entryError{name, "appears twice"}
-	}
+// claim registers the name of an entry.
+func (t *Tree) claim(name string, folder bool) error {
 	t.entries[name] = true
-	for part := name; part != ""; part = parentOf(part) {
-		folded := foldCase(part)
-		spelling, known := t.seen[folded]
-		if known && spelling != part {
-			return &entryError{part, "differs from another name only in case"}
-		}
-		if known && part != name {
-			return nil // its parents are registered too
-		}
-		t.seen[folded] = part
-	}
-	return nil
+	return t.names.claim(t.prefix+name, t.slot, folder)
 }
 
 func (t *Tree) file(name string, number int64, mode uint32, size, mtime int64, write func(*Output) error) error {
 	t.mutex.Lock()
-	err := t.claim(name)
+	err := t.claim(name, false)
 	if err == nil {
 		err = t.folder(parentOf(name))
 	}
@@ -75,18 +62,30 @@ func (t *Tree) file(name string, number int64, mode uint32, size, mtime int64, w
 	if err != nil {
 		return err
 	}
-	out, err := openOutput(t.at(name), mode, t.compare)
-	if err != nil {
-		return t.refusal(name, err)
+	out, err := t.open(name, mode, size, mtime)
+	if out == nil {
+		return err
 	}
 	if err := write(out); err != nil {
 		out.abandon()
 		return t.writeError(name, err)
 	}
-	if err := out.finish(size, mtime); err != nil {
+	if err := out.finish(mtime); err != nil {
 		return t.refusal(name, err)
 	}
 	return nil
+}
+
+// open starts a file, or its comparison; nil without an error means that there is nothing to compare.
+func (t *Tree) open(name string, mode uint32, size, mtime int64) (*Output, error) {
+	if t.compare != nil {
+		return t.compare.open(t.at(name), t.prefix+name, Mark{'f', size, mtime, mode, t.prefix + name})
+	}
+	out, err := createOutput(t.at(name), mode, t.names.layered)
+	if err != nil {
+		return nil, t.refusal(name, err)
+	}
+	return out, nil
 }
 
 // writeError tells a failure of the source from one of the file being written.
@@ -117,7 +116,7 @@ func (t *Tree) directory(name string, mode uint32, mtime int64) error {
 	if name == "" {
 		return nil
 	}
-	if err := t.claim(name); err != nil {
+	if err := t.claim(name, true); err != nil {
 		return err
 	}
 	mode |= 0o700
@@ -137,7 +136,7 @@ func (t *Tree) folder(name string) error {
 		return err
 	}
 	path := t.at(name)
-	if !t.compare {
+	if t.compare == nil {
 		if err := os.Mkdir(path, 0o755); err == nil {
 			t.folders[name] = true
 			return nil
@@ -147,8 +146,8 @@ func (t *Tree) folder(name string) error {
 	}
 	info, err := os.Lstat(path)
 	switch {
-	case t.compare && (err != nil || !info.IsDir()):
-		return errChanged
+	case t.compare != nil:
+		return nil // the comparison of what stands in it says more
 	case err != nil:
 		return failIO(path, err)
 	case !info.IsDir():
@@ -161,7 +160,7 @@ func (t *Tree) folder(name string) error {
 func (t *Tree) link(name string, number int64, target string, hard bool, mtime int64) error {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	if err := t.claim(name); err != nil {
+	if err := t.claim(name, false); err != nil {
 		return err
 	}
 	if hard {
@@ -170,6 +169,7 @@ func (t *Tree) link(name string, number int64, target string, hard bool, mtime i
 			return &entryError{name, "links to a path that " + err.Error()}
 		}
 		target = cleaned
+		t.files[name] = number // a hard link is as good a target as the file that it links to
 	}
 	t.links = append(t.links, treeLink{name, target, number, hard, mtime})
 	return nil
@@ -177,6 +177,7 @@ func (t *Tree) link(name string, number int64, target string, hard bool, mtime i
 
 // finish makes the links and gives directories their modes and times. It runs after all chunks of the slot.
 func (t *Tree) finish() error {
+	sort.Slice(t.links, func(i, j int) bool { return t.links[i].number < t.links[j].number })
 	if err := t.checkLinks(); err != nil {
 		return err
 	}
@@ -199,13 +200,14 @@ func (t *Tree) finish() error {
 
 func (t *Tree) finishFolder(dir *Mark) error {
 	path := t.at(dir.path)
-	if !t.compare {
-		if err := os.Chmod(path, os.FileMode(dir.mode)); err != nil {
-			return failIO(path, err)
-		}
-		if err := setTime(path, dir.mtime); err != nil {
-			return failIO(path, err)
-		}
+	if t.compare != nil {
+		return t.compare.folder(path, t.prefix+dir.path)
+	}
+	if err := os.Chmod(path, os.FileMode(dir.mode)); err != nil {
+		return failIO(path, err)
+	}
+	if err := setTime(path, dir.mtime); err != nil {
+		return failIO(path, err)
 	}
 	t.marks = append(t.marks, Mark{'d', 0, 0, dir.mode, t.prefix + dir.path})
 	return nil
@@ -220,11 +222,11 @@ func (t *Tree) makeLink(link *treeLink) error {
 		return t.makeHardLink(link, path)
 	}
 	t.marks = append(t.marks, Mark{'l', 0, 0, 0o777, t.prefix + link.name})
-	if t.compare {
-		if have, err := os.Readlink(path); err != nil || filepath.ToSlash(have) != link.target {
-			return errChanged
-		}
-		return nil
+	if t.compare != nil {
+		return t.compare.symbolic(path, t.prefix+link.name, link.target)
+	}
+	if err := t.clear(path); err != nil {
+		return err
 	}
 	if err := os.Symlink(filepath.FromSlash(link.target), path); err != nil {
 		return t.refusal(link.name, err)
@@ -237,98 +239,30 @@ func (t *Tree) makeLink(link *treeLink) error {
 
 func (t *Tree) makeHardLink(link *treeLink, path string) error {
 	source := t.at(link.target)
+	if t.compare != nil {
+		return t.compare.hard(path, source, t.prefix+link.name)
+	}
+	if err := t.clear(path); err != nil {
+		return err
+	}
 	info, err := os.Lstat(source)
 	if err != nil {
 		return t.refusal(link.name, err)
 	}
 	t.marks = append(t.marks, Mark{'f', info.Size(), info.ModTime().UnixNano(), uint32(info.Mode().Perm()), t.prefix + link.name})
-	if t.compare {
-		if have, err := os.Lstat(path); err != nil || !os.SameFile(info, have) {
-			return errChanged
-		}
-		return nil
-	}
 	if err := os.Link(source, path); err != nil {
 		return t.refusal(link.name, err)
 	}
 	return nil
 }
 
-// checkLinks refuses links that leave the tree, hard links to anything but an earlier regular file, and entries below a
-// symbolic link.
-func (t *Tree) checkLinks() error {
-	symbolic := map[string]string{}
-	for i := range t.links {
-		if link := &t.links[i]; !link.hard {
-			symbolic[link.name] = link.target
-		}
-	}
-	for i := range t.links {
-		link := &t.links[i]
-		if link.hard {
-			if number, regular := t.files[link.target]; !regular || number >= link.number {
-				return &entryError{link.name, "is a hard link to something that is not an earlier file"}
-			}
-			continue
-		}
-		if !staysInside(link.name, link.target, symbolic) {
-			return &entryError{link.name, "is a link that leaves its directory tree"}
-		}
-	}
-	if len(symbolic) == 0 {
+// clear makes room for a link where an earlier slot of another writer's package has put a file.
+func (t *Tree) clear(path string) error {
+	if !t.names.layered {
 		return nil
 	}
-	for name := range t.entries {
-		for parent := parentOf(name); parent != ""; parent = parentOf(parent) {
-			if _, linked := symbolic[parent]; linked {
-				return &entryError{name, "lies below a symbolic link"}
-			}
-		}
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return failIO(path, err)
 	}
 	return nil
-}
-
-// staysInside follows a symbolic link through the other links of the slot, as the system would.
-func staysInside(name, target string, symbolic map[string]string) bool {
-	if target == "" || strings.HasPrefix(target, "/") {
-		return false
-	}
-	at := parentOf(name)
-	rest := []string{target}
-	for links := 0; len(rest) > 0; {
-		part, after, more := strings.Cut(rest[len(rest)-1], "/")
-		if rest = rest[:len(rest)-1]; more {
-			rest = append(rest, after)
-		}
-		switch {
-		case strings.ContainsAny(part, "\\\x00"):
-			return false
-		case len(part) > 1 && part[1] == ':' && runtime.GOOS == "windows":
-			return false
-		case part == "" || part == ".":
-			continue
-		case part == ".." && at == "":
-			return false
-		case part == "..":
-			at = parentOf(at)
-			continue
-		}
-		next := part
-		if at != "" {
-			next = at + "/" + part
-		}
-		link, linked := symbolic[next]
-		if !linked {
-			at = next
-			continue
-		}
-		if links++; links > 40 {
-			return true // the system refuses to follow so many
-		}
-		if strings.HasPrefix(link, "/") {
-			return false
-		}
-		rest = append(rest, link)
-	}
-	return true
 }

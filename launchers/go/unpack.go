@@ -29,7 +29,8 @@ type Task struct {
 	tree    *Tree  // a tar slot's files; nil for a file slot
 	path    string // a file slot's file
 	mark    string // its path in marks
-	compare bool
+	names   *Names // of the root that it goes to
+	compare *Comparison
 	skip    bool // only hash the stored bytes
 
 	output *Output
@@ -58,6 +59,11 @@ func unpackAll(pkg *Package, tasks []*Task, progress *Progress) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
 	defer clearMask()()
+	for _, task := range tasks {
+		if err := task.makePlace(); err != nil {
+			return err
+		}
+	}
 	u := &Unpacker{pkg: pkg, progress: progress, jobs: make(chan func(*zstdPool)), budget: newBudget(memoryBudget)}
 	u.startWorkers(runtime.GOMAXPROCS(0))
 	for _, task := range tasks {
@@ -116,22 +122,15 @@ func (u *Unpacker) fail(task *Task, err error) {
 	u.stopped.Store(true)
 }
 
-func (t *Task) hasFailed() bool {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	return t.failed != nil
-}
-
 // dispatch starts one slot. Chunks are read and hashed here, in order; everything else is one job.
 func (u *Unpacker) dispatch(task *Task) {
 	task.digest = sha256.New()
 	if !task.skip && task.tree == nil {
-		output, err := openOutput(task.path, task.slot.mode, task.compare)
-		if err != nil {
-			u.fail(task, fileRefusal(task.path, err))
+		if err := u.openFile(task); err != nil {
+			u.fail(task, err)
 			return
 		}
-		task.output = output
+		task.skip = task.output == nil
 	}
 	switch {
 	case task.skip:
@@ -141,6 +140,23 @@ func (u *Unpacker) dispatch(task *Task) {
 	default:
 		u.submit(task, func(*zstdPool) error { return u.stream(task) })
 	}
+}
+
+// openFile starts the file of a file slot; it leaves none where there is nothing to compare with.
+func (u *Unpacker) openFile(task *Task) (err error) {
+	if task.compare != nil {
+		packed := Mark{'f', int64(task.slot.original), u.pkg.plan.fileTime(), task.slot.mode, task.mark}
+		task.output, err = task.compare.open(task.path, task.mark, packed)
+		return err
+	}
+	if err := task.names.claim(task.mark, task.slot.index, false); err != nil {
+		return err
+	}
+	task.output, err = createOutput(task.path, task.slot.mode, task.names.layered)
+	if err != nil {
+		return fileRefusal(task.path, err)
+	}
+	return nil
 }
 
 func fileRefusal(path string, err error) error {
@@ -163,17 +179,18 @@ func (u *Unpacker) hashOnly(task *Task, offset, length uint64) error {
 	return nil
 }
 
-// stream decodes a slot that is one stream. The rest of the stored bytes is hashed even when decoding failed, so that
-// conclude can tell damage from a bad package.
+// stream decodes a slot that is one stream. What the decoder leaves is read for the digest.
 func (u *Unpacker) stream(task *Task) error {
 	slot := task.slot
 	section := io.NewSectionReader(u.pkg.image, int64(slot.offset), int64(slot.size))
 	source := &hashedReader{source: section, digest: task.digest, progress: u.progress}
-	err := u.streamInto(task, source)
+	if err := u.streamInto(task, source); err != nil {
+		return err
+	}
 	if _, drain := io.CopyBuffer(io.Discard, onlyReader{source}, make([]byte, 256<<10)); drain != nil {
 		return failIO(u.pkg.file, drain)
 	}
-	return err
+	return nil
 }
 
 func (u *Unpacker) streamInto(task *Task, source io.Reader) error {
@@ -185,7 +202,7 @@ func (u *Unpacker) streamInto(task *Task, source io.Reader) error {
 	}
 	bounded := &boundedReader{source: decoded, slot: slot, left: slot.original}
 	if task.tree != nil {
-		err = task.tree.readTar(bounded, 0, true)
+		err = task.tree.readTar(bounded, 0, wholeArchive)
 	} else {
 		_, err = io.CopyBuffer(onlyWriter{task.output}, onlyReader{bounded}, make([]byte, 256<<10))
 	}
@@ -204,8 +221,10 @@ func (u *Unpacker) conclude(task *Task) error {
 	if task.digest == nil {
 		return nil // never started, because an earlier slot failed
 	}
-	complete := !u.stopped.Load() || task.hasFailed()
-	if complete && !task.sound() && !isSystemError(task.failed) {
+	if task.failed != nil && task.output != nil {
+		task.output.abandon()
+	}
+	if !u.stopped.Load() && !task.sound() || task.failed != nil && u.damaged(task) {
 		return fail("SEAL_SLOT", "file", u.pkg.file, "slot", slotName(task.slot))
 	}
 	if task.failed != nil {
@@ -221,20 +240,29 @@ func (u *Unpacker) conclude(task *Task) error {
 		task.marks = task.tree.marks
 		return nil
 	}
-	return task.finishFile()
+	return u.finishFile(task)
 }
 
-// finishFile: a file slot carries no time of its own; all of them get the same one, so that environments are alike.
-func (t *Task) finishFile() error {
-	size, mtime := int64(t.slot.original), int64(315532800)*1e9
+// finishFile: a file slot carries no time of its own; it gets the time that the package was built.
+func (u *Unpacker) finishFile(t *Task) error {
+	size, mtime := int64(t.slot.original), u.pkg.plan.fileTime()
 	if len(t.marks) > 0 {
 		size = t.marks[0].size
 	}
 	t.marks = []Mark{{'f', size, mtime, t.slot.mode, t.mark}}
-	if err := t.output.finish(size, mtime); err != nil {
+	if err := t.output.finish(mtime); err != nil {
 		return fileRefusal(t.path, err)
 	}
 	return nil
+}
+
+// damaged tells whether stored bytes that could not be decoded were changed after they were sealed.
+func (u *Unpacker) damaged(task *Task) bool {
+	if isSystemError(task.failed) {
+		return false
+	}
+	task.digest.Reset()
+	return u.hashOnly(task, task.slot.offset, task.slot.size) == nil && !task.sound()
 }
 
 func (t *Task) sound() bool {
