@@ -207,14 +207,14 @@ export function sameKey(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /**
- * Whether a package is trusted: no signer is revoked, and one signer is a pinned key of the package or, when it has no
- * pins, a key of the store. So a pin both narrows a package to its keys and trusts them for it.
+ * Whether a package is trusted: no signer is revoked, a pinned package has one of its pinned signers, and some signer is
+ * a key of the store. A pin narrows; it trusts nobody.
  * @param signers raw keys whose signatures were verified; the first signer first
  */
 export function judge(store: TrustStore, packageName: string, signers: Uint8Array[]): Judgement {
   const signerAmong = (keys: { publicKey: Uint8Array }[]) =>
     signers.find((signer) => keys.some((key) => sameKey(key.publicKey, signer)));
-  const no = (reason: Judgement["reason"], key: Uint8Array | undefined): Judgement => ({
+  const no = (reason: Judgement["reason"], key = signers[0]): Judgement => ({
     trusted: false,
     reason,
     key: key ? keyFingerprint(key) : "",
@@ -223,7 +223,8 @@ export function judge(store: TrustStore, packageName: string, signers: Uint8Arra
   const revoked = signerAmong(store.revoked);
   if (revoked) return no("TRUST_REVOKED", revoked);
   const pins = store.pins.filter((pin) => pin.package === packageName);
-  const trusted = signerAmong(pins.length > 0 ? pins : store.keys);
-  if (!trusted) return no(pins.length > 0 ? "TRUST_PIN" : "TRUST_UNKNOWN", signers[0]);
+  if (pins.length > 0 && !signerAmong(pins)) return no("TRUST_PIN");
+  const trusted = signerAmong(store.keys);
+  if (!trusted) return no("TRUST_UNKNOWN");
   return { trusted: true, reason: "ok", key: keyFingerprint(trusted) };
 }

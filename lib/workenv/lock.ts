@@ -36,11 +36,11 @@ export async function takeLock(base: string, name: string, env: Env): Promise<Lo
   return { certain: false, release: async () => {} };
 }
 
-/** Whether anybody holds any of the launchers' locks. */
-export async function isAnyLocked(base: string, env: Env): Promise<boolean> {
+/** Whether anybody holds any of the launchers' locks but that of `except`. */
+export async function isAnyLocked(base: string, env: Env, except?: string): Promise<boolean> {
   const names = await readdir(join(base, "locks")).catch(() => []);
   for (const name of names) {
-    if (!name.endsWith(".lock")) continue;
+    if (!name.endsWith(".lock") || name === `${except}.lock`) continue;
     const lock = await takeLock(base, name.slice(0, -".lock".length), env);
     if (lock === undefined) return true;
     await lock.release();

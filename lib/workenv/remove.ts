@@ -156,15 +156,13 @@ class Remover {
     if (candidate.reason === "leftover") return candidate.path;
     const lock = await this.#lock(candidate);
     if (lock === undefined) return undefined;
-    if (candidate.reason === "unreferenced" && (await this.#isUsedNow(candidate))) {
-      await lock.release();
-      this.keep(candidate, "in use by an application that was set up meanwhile");
-      return undefined;
-    }
     const away = join(dirname(candidate.path), `${REMOVED}${randomBytes(8).toString("hex")}`);
     try {
       await rename(candidate.path, away);
-      return away;
+      if (candidate.reason !== "unreferenced" || !(await this.#isUsedNow(candidate))) return away;
+      await rename(away, candidate.path);
+      this.keep(candidate, BUSY);
+      return undefined;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       // Windows does not rename a folder while a program runs from it.
@@ -181,10 +179,15 @@ class Remover {
     }
   }
 
-  /** Looks again under the lock, which a first start holds until its own marker is written. */
-  async #isUsedNow(candidate: Candidate): Promise<boolean> {
-    const { shared } = await readCache(this.base);
-    return shared.some(({ path, usedBy }) => path === candidate.path && usedBy.length > 0);
+  /**
+   * Whether a shared slot that was just renamed away found a user meanwhile. A first start that saw it still holds the lock of its
+   * environment, or has written its marker; one that comes later does not see it and makes its own.
+   */
+  async #isUsedNow({ path }: Candidate): Promise<boolean> {
+    const sha256 = basename(path);
+    if (await isAnyLocked(this.base, this.options.env, sha256)) return true;
+    const { environments } = await readCache(this.base);
+    return environments.some(({ shared }) => shared.includes(sha256));
   }
 
   async #lock(candidate: Candidate) {

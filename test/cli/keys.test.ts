@@ -180,7 +180,7 @@ describe("sealift trust", () => {
     expect((await run(["trust", "add", put("acme.pub")])).out).not.toContain("From now on");
     expect((await run(["verify", "report.psp"])).code).toBe(0);
 
-    expect((await run(["trust", "pin", "report", "other"])).code).toBe(0);
+    expect(await run(["trust", "pin", "report", "other"])).toMatchObject({ code: 0, err: "" });
     expect((await run(["verify", "report.psp"])).code).toBe(1);
     expect((await run(["trust", "pin", "report", ACME.publicKey.toHex()])).code).toBe(0);
     expect((await run(["verify", "report.psp"])).code).toBe(0);
@@ -254,6 +254,20 @@ describe("sealift trust", () => {
       });
     }
     expect(existsSync(store())).toBe(false);
+  });
+
+  test("pin says when the key is not trusted, because a pin does not trust it", async () => {
+    const { code, err } = await run(["trust", "pin", "report", put("acme.pub")]);
+    expect({ code, err }).toMatchObject({
+      code: 0,
+      err: expect.stringContaining("not trusted yet"),
+    });
+    await putPackage();
+    const verdict = await run(["verify", "report.psp"]);
+    expect(verdict).toMatchObject({
+      code: 1,
+      out: expect.stringContaining("not in the trust store"),
+    });
   });
 
   test("--trust and SEALIFT_TRUST_DIR name the store", async () => {

@@ -177,8 +177,14 @@ describe("judge()", () => {
       B,
     ],
     ["does not apply pins of other packages", memory([A], [], [["App", B]]), [A], "ok", A],
-    ["trusts a pinned key for its package", memory([], [], [["app", A]]), [A], "ok", A],
-    ["and for no other", memory([], [], [["other", A]]), [A], "TRUST_UNKNOWN", A],
+    ["a pin alone trusts nobody", memory([], [], [["app", A]]), [A], "TRUST_UNKNOWN", A],
+    [
+      "a pinned co-signer and a trusted signer are enough",
+      memory([A], [], [["app", B]]),
+      [A, B],
+      "ok",
+      A,
+    ],
     [
       "refuses a pinned key that is revoked",
       memory([], [A], [["app", A]]),

@@ -250,6 +250,22 @@ describe("cleanCache()", () => {
     },
   );
 
+  test.skipIf(!hasFlock)("puts a slot back that found a user at the last moment", async () => {
+    const slot = addShared(base, "python");
+    age(slot.path, 1);
+    const app = addEnvironment(base, "app", { stores: [slot.sha256] });
+    const aside = join(place.folder, "aside");
+    renameSync(app.path, aside);
+    // The environment appears when the lock of the slot is taken: after the plan, before the removal.
+    const program = join(place.folder, "flock");
+    const real = Bun.which("flock");
+    const script = `#!/bin/sh\ncase "$2" in *${slot.sha256}.lock) mv "${aside}" "${app.path}";; esac\nexec ${real} "$@"\n`;
+    writeFileSync(program, script, { mode: 0o755 });
+    const outcome = await cleanCache(base, { env: { PATH: place.folder } });
+    expect(outcome).toMatchObject({ removed: [], kept: [{ path: slot.path }] });
+    expect((await readCache(base)).shared).toMatchObject([{ state: "ready", usedBy: [app.id] }]);
+  });
+
   test("refuses an unsafe base before it touches anything", async () => {
     unready("half");
     chmodSync(base, 0o777);

@@ -52,9 +52,8 @@ pub fn judge(store: &Store, name: &str, signers: &[[u8; 32]]) -> Option<Failure>
         return refuse("TRUST_REVOKED", key);
     }
     let pinned: Vec<_> = store.pins.iter().filter(|(package, _)| package == name).map(|(_, key)| key).collect();
-    if !pinned.is_empty() {
-        let trusted = signers.iter().any(|key| pinned.contains(&key));
-        return if trusted { None } else { refuse("TRUST_PIN", &signers[0]) };
+    if !pinned.is_empty() && !signers.iter().any(|key| pinned.contains(&key)) {
+        return refuse("TRUST_PIN", &signers[0]);
     }
     if !signers.iter().any(|key| store.keys.contains(key)) {
         return refuse("TRUST_UNKNOWN", &signers[0]);
@@ -214,7 +213,7 @@ mod tests {
         assert_eq!(code(&store, &[key]), None);
         store.pins.push(("app".into(), [9; 32]));
         assert_eq!(code(&store, &[key]), Some("TRUST_PIN"));
-        assert_eq!(code(&store, &[[9; 32]]), None);
+        assert_eq!(code(&store, &[[9; 32]]), Some("TRUST_UNKNOWN"));
         assert_eq!(code(&store, &[key, [9; 32]]), None);
         store.revoked.push([9; 32]);
         assert_eq!(code(&store, &[key, [9; 32]]), Some("TRUST_REVOKED"));

@@ -3,6 +3,7 @@ import * as v from "valibot";
 
 import {
   keyFingerprint,
+  matchKeys,
   openTrustStore,
   pinAdd,
   pinRemove,
@@ -236,7 +237,7 @@ const PinData = v.strictObject({
 export const pin = command({
   name: "trust pin",
   description:
-    "A pinned package must be signed by one of its pinned keys, and these need no other trust. Pin a second key to allow either.",
+    "A pinned package must be signed by one of its pinned keys, beside being trusted. Pin a second key to allow either.",
   args: {
     package: { type: "positional", valueHint: "PACKAGE", description: "Name of a package" },
     key: { type: "positional", valueHint: "KEY", description: KEY },
@@ -252,8 +253,12 @@ export const pin = command({
     const { publicKey } = await resolveKey(store, args.key);
     const dryRun = context.dryRun;
     const changed = await pinAdd(store, args.package, publicKey, { dryRun });
-    const fingerprints = [keyFingerprint(publicKey)];
-    return { store, package: args.package, fingerprints, changed, dry_run: dryRun };
+    const { keys } = await readStore(store, { absentIsEmpty: true });
+    const fingerprint = keyFingerprint(publicKey);
+    if (matchKeys(keys, fingerprint).length === 0) {
+      context.warn(`${fingerprint} is not trusted yet: add it with \`sealift trust add\``);
+    }
+    return { store, package: args.package, fingerprints: [fingerprint], changed, dry_run: dryRun };
   },
   render: (data) =>
     `${data.changed ? verb(data, "pinned") : "pinned already"}  ${printable(data.package)}  ${data.fingerprints.join(" ")}`,
