@@ -140,8 +140,10 @@ func moveInto(scope *Scope, slot *Slot, root string, keep bool) error {
 		return err
 	}
 	faultPoint("aside")
-	if err := os.MkdirAll(filepath.Join(root, filepath.FromSlash(slot.target)), 0o755); slot.isTar() && err != nil {
-		return failIO(root, err)
+	if slot.isTar() {
+		if err := os.MkdirAll(filepath.Join(root, filepath.FromSlash(slot.target)), 0o755); err != nil {
+			return failIO(root, err)
+		}
 	}
 	// A directory stands before what is in it.
 	sort.Slice(marks, func(i, j int) bool { return marks[i].path < marks[j].path })

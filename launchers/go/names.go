@@ -98,8 +98,9 @@ func foldCase(name string) string { return strings.ToLower(name) }
 // insideWorkenv checks a path of the metadata that stands for a place in the work environment, with or without the
 // "{workenv}" in front, and returns it relative; "" is the root.
 func insideWorkenv(path string) (string, error) {
-	path = strings.TrimPrefix(path, "{workenv}")
-	path = strings.TrimLeft(path, "/")
+	if rest, inside := strings.CutPrefix(path, "{workenv}"); inside && (rest == "" || rest[0] == '/') {
+		path = strings.TrimLeft(rest, "/")
+	}
 	if path == "" {
 		return "", nil
 	}
