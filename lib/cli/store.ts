@@ -7,6 +7,7 @@ import { openPackage } from "../pspf/mod.ts";
 import {
   loadPublicKey,
   matchKeys,
+  namedTrustFolder,
   readStore,
   safeKeyName,
   systemTrustFolder,
@@ -38,7 +39,7 @@ export function folderOf(context: CommandContext, choice: StoreChoice): string {
   }
   if (choice.trust !== undefined) return choice.trust;
   if (choice.system) return systemTrustFolder(context.env);
-  return context.env.SEALIFT_TRUST_DIR || userTrustFolder(context.env);
+  return namedTrustFolder(context.env) ?? userTrustFolder(context.env);
 }
 
 /** The keys that a word means: one key, or the signers of a package, with a name for them. */

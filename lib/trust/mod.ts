@@ -22,6 +22,7 @@ export { loadPublicKey, loadSigner, type LoadOptions, parsePublicKey } from "./k
 export { passphraseFrom, type PassphraseSource } from "./passphrase.ts";
 export {
   judge,
+  namedTrustFolder,
   type Judgement,
   openTrustStore,
   type Pin,

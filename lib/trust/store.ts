@@ -4,7 +4,7 @@
  * a store that is half read could miss a revocation.
  */
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 
 import {
   configFolder,
@@ -70,7 +70,7 @@ export async function openTrustStore(
   options: { dir?: string | undefined; env?: Env } = {},
 ): Promise<TrustStore | undefined> {
   const env = options.env ?? process.env;
-  const named = options.dir ?? (env.SEALIFT_TRUST_DIR || undefined);
+  const named = options.dir ?? namedTrustFolder(env);
   if (named !== undefined) return readStore(named);
   for (const dir of standardFolders(env)) {
     const store = await readStore(dir, { absentIsEmpty: true });
@@ -88,6 +88,19 @@ function standardFolders(env: Env): string[] {
     if (error instanceof EnvironmentError && error.code === "CACHE_UNSET") return [system];
     throw error;
   }
+}
+
+/**
+ * SEALIFT_TRUST_DIR; undefined when it is unset or empty. A relative value would mean another store in each folder.
+ * @throws EnvironmentError `CACHE_RELATIVE`
+ */
+export function namedTrustFolder(env: Env): string | undefined {
+  const dir = env.SEALIFT_TRUST_DIR || undefined;
+  if (dir === undefined || isAbsolute(dir)) return dir;
+  throw new EnvironmentError("CACHE_RELATIVE", `SEALIFT_TRUST_DIR=${dir} is not an absolute path`, {
+    hint: "Set it to an absolute path.",
+    details: { variable: "SEALIFT_TRUST_DIR", actual: dir },
+  });
 }
 
 /** @throws EnvironmentError when no home is known */

@@ -85,6 +85,14 @@ describe("openTrustStore()", () => {
     expect((await openTrustStore({ dir: store, env: home() }))?.dir).toBe(store);
   });
 
+  test("the variable must be an absolute path, the option need not", async () => {
+    const env = { ...home(), SEALIFT_TRUST_DIR: "trust.d" };
+    await expect(openTrustStore({ env })).rejects.toMatchObject({
+      code: "CACHE_RELATIVE",
+      exit: 4,
+    });
+  });
+
   test("a revocation or pins alone make a store", async () => {
     const dir = join(folder, "config", "sealift", "trust.d");
     await Bun.write(join(dir, "pins"), "# nothing yet\n");

@@ -189,7 +189,8 @@ mod tests {
     use super::*;
 
     const KEY: &str = "d27367ba3d436463c468ecc68cfd2735b4d33b6be611355d72ac03666b47335d";
-    const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA0nNnuj1DZGPEaOzGjP0nNbTTO2vmETVdcqwDZmtHM10=\n-----END PUBLIC KEY-----\n";
+    const PEM: &str =
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA0nNnuj1DZGPEaOzGjP0nNbTTO2vmETVdcqwDZmtHM10=\n-----END PUBLIC KEY-----\n";
 
     #[test]
     fn a_pem_key_is_read_and_damage_is_refused() {
