@@ -2,7 +2,7 @@
  * The files of a lock into the cache, several at a time: `<cache>/wheels/<sha256>/<file>`. The digest is the address, so a file that is
  * there is the right one and is never asked for again; `--offline` works as long as the cache holds it.
  */
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { CheckError, type Context, httpDownload, ioError, redacted } from "../base/mod.ts";
@@ -20,6 +20,8 @@ export async function fetchFiles(
   files: LockedFile[],
   base: string,
 ): Promise<string[]> {
+  const missing = files.filter((file) => !existsSync(placeOf(ctx, file))).length;
+  if (missing > 0) ctx.progress.step(`Fetching ${missing} of ${files.length} packages`);
   const paths: string[] = new Array(files.length);
   let next = 0;
   const worker = async () => {
@@ -32,8 +34,12 @@ export async function fetchFiles(
   return paths;
 }
 
+function placeOf(ctx: Context, file: LockedFile): string {
+  return join(ctx.cacheDir, "wheels", file.sha256);
+}
+
 async function fetchFile(ctx: Context, file: LockedFile, base: string): Promise<string> {
-  const place = join(ctx.cacheDir, "wheels", file.sha256);
+  const place = placeOf(ctx, file);
   const { location } = file;
   await cachedFolder(place, async (folder) => {
     const path = join(folder, file.file);
@@ -54,13 +60,16 @@ async function fetchFile(ctx: Context, file: LockedFile, base: string): Promise<
   return await named(place, file);
 }
 
-/** Two locks may know one content under two names; both names are kept. */
+/** Two locks may know one content under two names; both names are kept. A link appears at once, a copy would not. */
 async function named(place: string, file: LockedFile): Promise<string> {
   const path = join(place, file.file);
   if (existsSync(path)) return path;
-  const [other] = await Array.fromAsync(new Bun.Glob("*").scan({ cwd: place }));
-  mkdirSync(place, { recursive: true });
-  if (other !== undefined) copyFileSync(join(place, other), path);
+  const [other = ""] = await Array.fromAsync(new Bun.Glob("*").scan({ cwd: place }));
+  try {
+    linkSync(join(place, other), path);
+  } catch (error) {
+    if (!existsSync(path)) throw ioError(error, path);
+  }
   return path;
 }
 

@@ -51,7 +51,6 @@ export async function resolveDependencies(
       ? []
       : readPylock(text, source === "uv" ? project.manifest : join(project.root, source), target);
   const files = packages.flatMap((p) => (p.source === "file" ? [p.artifact] : []));
-  if (files.length > 0) resolver.ctx.progress.step(`Fetching ${files.length} packages`);
   const paths = await fetchFiles(resolver.ctx, files, project.root);
   const wheels: StagedWheel[] = [];
   for (const item of packages) {
