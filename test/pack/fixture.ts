@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 import { type Context, SealiftError, silentProgress } from "../../lib/base/mod.ts";
+import { loadProject, type PackOptions, packProject } from "../../lib/pack/mod.ts";
+import { openPackage } from "../../lib/pspf/mod.ts";
 
 export interface Folder extends Disposable {
   path: string;
@@ -53,3 +55,27 @@ export async function problem(call: () => unknown): Promise<string> {
   }
   throw new Error("it threw nothing");
 }
+
+export const HEAD =
+  '[package]\nname = "demo"\nversion = "1.0"\n[execution]\nargv = ["/bin/sh", "{workenv}/bin/run.sh"]\n';
+export const SCRIPT = '[[slots]]\nid = "script"\nsource = "run.sh"\ntarget = "bin/"\n';
+export const FILES = { "run.sh": "#!/bin/sh\necho ran\n" };
+
+export async function pack(
+  project: Folder,
+  manifest: string,
+  options: PackOptions = {},
+  files: Record<string, string> = FILES,
+) {
+  const root = project.put({ ...files, "sealift.toml": manifest });
+  const loaded = await loadProject(root);
+  return await packProject(project.ctx, loaded, { keySeed: "test123", ...options });
+}
+
+export async function slotsOf(path: string) {
+  const pkg = await openPackage(path);
+  await pkg.close();
+  return pkg.slots;
+}
+
+export const only = (report: Awaited<ReturnType<typeof pack>>) => report.outputs[0]?.path as string;

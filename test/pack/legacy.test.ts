@@ -31,9 +31,7 @@ async function tar(files: Record<string, string>): Promise<Uint8Array> {
     size: text.length,
     source: { bytes: new TextEncoder().encode(text) },
   }));
-  return await new Response(
-    tarStream(arrangeTree(entries), { mtime: 0 }),
-  ).bytes();
+  return await new Response(tarStream(arrangeTree(entries), { mtime: 0 })).bytes();
 }
 
 /** Packs one slot and gives back the slot and its decoded bytes. */
