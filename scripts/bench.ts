@@ -27,9 +27,12 @@ for (const { measure, ...row } of ROWS) {
   if (only.length > 0 && !only.includes(row.id)) continue;
   const figure = measure(bench);
   results.push({ ...row, ...figure });
-  console.error(`${figure.met ? "met   " : "MISSED"} ${row.id.padEnd(14)} ${figure.result.padEnd(22)} target ${row.target}`);
+  console.error(
+    `${figure.met ? "met   " : "MISSED"} ${row.id.padEnd(14)} ${figure.result.padEnd(22)} target ${row.target}`,
+  );
 }
-if (flags.includes("--json")) console.log(JSON.stringify({ schema: "sealift.bench/1", machine: machine(), results }, null, 2));
+if (flags.includes("--json"))
+  console.log(JSON.stringify({ schema: "sealift.bench/1", machine: machine(), results }, null, 2));
 if (only.length === 0) writeFileSync(join(ROOT, "docs/reference/benchmarks.md"), page());
 
 function machine(): string {
@@ -37,7 +40,10 @@ function machine(): string {
 }
 
 function page(): string {
-  const rows = results.map((row) => `| \`${row.id}\` | ${row.what} | ${row.ours} | ${row.peer || "–"} | ${row.result} | ${row.target} | ${row.met ? "yes" : "**no**"} |`);
+  const rows = results.map(
+    (row) =>
+      `| \`${row.id}\` | ${row.what} | ${row.ours} | ${row.peer || "–"} | ${row.result} | ${row.target} | ${row.met ? "yes" : "**no**"} |`,
+  );
   return `# Benchmarks
 
 Written by \`npm run bench\`: medians, every row and its peer measured in turn in one run on ${machine()}.

@@ -21,7 +21,8 @@ const pages: Record<string, string> = {
 };
 const stale = Object.entries(pages).filter(([path, text]) => read(path) !== text);
 if (process.argv.includes("--check")) {
-  for (const [path] of stale) console.error(`${path} is not what the code says; run \`npm run docs\``);
+  for (const [path] of stale)
+    console.error(`${path} is not what the code says; run \`npm run docs\``);
   process.exitCode = stale.length > 0 ? 1 : 0;
 } else {
   for (const [path, text] of stale) {
@@ -36,13 +37,22 @@ function read(path: string): string | undefined {
 
 async function cliPage(): Promise<string> {
   const leaves = Object.entries(commands).flatMap(([name, row]): [string, Leaf][] =>
-    isNoun(row) ? Object.entries(row.verbs).map(([verb, leaf]) => [`${name} ${verb}`, leaf]) : [[name, row]],
+    isNoun(row)
+      ? Object.entries(row.verbs).map(([verb, leaf]) => [`${name} ${verb}`, leaf])
+      : [[name, row]],
   );
   const loaded: [string, Leaf, Command][] = [];
   for (const [name, leaf] of leaves) loaded.push([name, leaf, await load(leaf)]);
-  const toc = loaded.map(([name, leaf]) => `| [\`sealift ${name}\`](#sealift-${name.replaceAll(" ", "-")}) | ${leaf.summary} |`);
-  const sections = loaded.map(([name, leaf, command]) => section(name, leaf, commandHelp(command, leaf.summary)));
-  const globals = commandHelp((loaded[0] as [string, Leaf, Command])[2], "").groups.find(({ title }) => title === "Global options");
+  const toc = loaded.map(
+    ([name, leaf]) =>
+      `| [\`sealift ${name}\`](#sealift-${name.replaceAll(" ", "-")}) | ${leaf.summary} |`,
+  );
+  const sections = loaded.map(([name, leaf, command]) =>
+    section(name, leaf, commandHelp(command, leaf.summary)),
+  );
+  const globals = commandHelp((loaded[0] as [string, Leaf, Command])[2], "").groups.find(
+    ({ title }) => title === "Global options",
+  );
   return [
     "# Command line",
     "Written by `npm run docs` from the commands themselves.",
@@ -50,7 +60,9 @@ async function cliPage(): Promise<string> {
     `## Global options\n\n${rows(globals?.rows ?? [])}`,
     "## Exit codes\n\n0 done or passed · 1 a check failed · 2 usage · 3 bad input or format · 4 environment or I/O · 5 network · 6 a bug in sealift. `sealift run` passes the program's own exit code on.",
     ...sections,
-  ].join("\n\n").concat("\n");
+  ]
+    .join("\n\n")
+    .concat("\n");
 }
 
 function section(name: string, leaf: Leaf, help: Help): string {
@@ -70,12 +82,19 @@ function rows(list: { name: string; text: string }[]): string {
 }
 
 function messagesPage(): string {
-  const list = Object.entries(messages as Record<string, { exit: number; message: string; hint: string }>)
+  const list = Object.entries(
+    messages as Record<string, { exit: number; message: string; hint: string }>,
+  )
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([code, { exit, message, hint }]) => `| \`${code}\` | ${exit || "warning"} | ${message} | ${hint} |`);
+    .map(
+      ([code, { exit, message, hint }]) =>
+        `| \`${code}\` | ${exit || "warning"} | ${message} | ${hint} |`,
+    );
   return [
     "# Messages of the launchers",
     "Written by `npm run docs` from `test/conformance/messages.json`, which both launchers are tested against.",
     ["| code | exit code | message | hint |", "|---|---|---|---|", ...list].join("\n"),
-  ].join("\n\n").concat("\n");
+  ]
+    .join("\n\n")
+    .concat("\n");
 }

@@ -15,8 +15,8 @@ import { constants, zstdCompressSync } from "node:zlib";
 
 import {
   allTargets,
-  type BuiltStub,
   buildStub,
+  type BuiltStub,
   missingFor,
   sourceDigest,
   type StubLanguage,
@@ -48,13 +48,20 @@ export interface EmbeddedLock {
 if (import.meta.main) await main(process.argv.slice(2));
 
 async function main(flags: string[]): Promise<void> {
-  const version = (JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as { version: string }).version;
+  const version = (
+    JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as { version: string }
+  ).version;
   const sources: Record<StubLanguage, string> = {
     rust: await sourceDigest(ROOT, "rust"),
     go: await sourceDigest(ROOT, "go"),
   };
   const targets = await buildable();
-  if (!flags.includes("--force") && !flags.includes("--lock") && (await isFresh(version, sources, targets))) return;
+  if (
+    !flags.includes("--force") &&
+    !flags.includes("--lock") &&
+    (await isFresh(version, sources, targets))
+  )
+    return;
   await mkdir(OUT, { recursive: true });
   const built: BuiltStub[] = [];
   for (const target of targets) {
@@ -84,13 +91,19 @@ async function buildable(): Promise<StubTarget[]> {
   return targets;
 }
 
-async function isFresh(version: string, sources: Record<StubLanguage, string>, targets: StubTarget[]): Promise<boolean> {
+async function isFresh(
+  version: string,
+  sources: Record<StubLanguage, string>,
+  targets: StubTarget[],
+): Promise<boolean> {
   if (!existsSync(join(OUT, "lock.json")) || !existsSync(join(OUT, "embedded.ts"))) return false;
   const lock = JSON.parse(await readFile(join(OUT, "lock.json"), "utf8")) as EmbeddedLock;
   if (lock.version !== version) return false;
   return targets.every((target) => {
     const name = stubName(target);
-    return lock.stubs[name]?.source === sources[target.language] && existsSync(join(OUT, `${name}.zst`));
+    return (
+      lock.stubs[name]?.source === sources[target.language] && existsSync(join(OUT, `${name}.zst`))
+    );
   });
 }
 
@@ -121,7 +134,8 @@ async function compareWithLock(now: EmbeddedLock): Promise<void> {
     const recorded = lock.stubs[name]?.find(
       (old) => old.toolchain === entry.toolchain && old.source === entry.source,
     );
-    if (!recorded) console.error(`launchers/lock.json has no digest of ${name} for ${entry.toolchain}`);
+    if (!recorded)
+      console.error(`launchers/lock.json has no digest of ${name} for ${entry.toolchain}`);
     else if (recorded.sha256 !== entry.sha256) {
       throw new Error(
         `${name}: built ${entry.sha256}, launchers/lock.json says ${recorded.sha256} for the same source and toolchain;` +
@@ -133,7 +147,9 @@ async function compareWithLock(now: EmbeddedLock): Promise<void> {
 
 function embeddedModule(names: string[]): string {
   const sorted = names.toSorted();
-  const imports = sorted.map((name, i) => `import stub${i} from "./${name}.zst" with { type: "file" };`);
+  const imports = sorted.map(
+    (name, i) => `import stub${i} from "./${name}.zst" with { type: "file" };`,
+  );
   const rows = sorted.map((name, i) => `  "${name}": stub${i},`);
   return [
     "// Written by scripts/launchers.ts.",

@@ -23,8 +23,14 @@ export function thirdPartyNotices(): string {
     ["The Rust launcher (crates)", cargoNotices()],
     ["The Go launcher (modules)", goNotices()],
   ];
-  const head = "Third-party notices\n\nParts of other projects are in the sealift binary and its launchers.\n";
-  return head + sections.map(([title, notices]) => `\n${"=".repeat(78)}\n${title}\n${notices.map(render).join("")}`).join("");
+  const head =
+    "Third-party notices\n\nParts of other projects are in the sealift binary and its launchers.\n";
+  return (
+    head +
+    sections
+      .map(([title, notices]) => `\n${"=".repeat(78)}\n${title}\n${notices.map(render).join("")}`)
+      .join("")
+  );
 }
 
 function render(notice: Notice): string {
@@ -43,7 +49,10 @@ function licenceTexts(folder: string): string[] {
 
 function npmNotices(): Notice[] {
   const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
-    packages: Record<string, { version?: string; license?: string; dev?: boolean; optional?: boolean }>;
+    packages: Record<
+      string,
+      { version?: string; license?: string; dev?: boolean; optional?: boolean }
+    >;
   };
   return Object.entries(lock.packages)
     .filter(([path, entry]) => path !== "" && !entry.dev && !entry.optional)
@@ -56,19 +65,48 @@ function npmNotices(): Notice[] {
 }
 
 function bunNotice(): Notice {
-  const manifest = JSON.parse(readFileSync(join(ROOT, "node_modules/bun/package.json"), "utf8")) as { version: string };
+  const manifest = JSON.parse(
+    readFileSync(join(ROOT, "node_modules/bun/package.json"), "utf8"),
+  ) as { version: string };
   const relink =
     "Bun is licensed under MIT. It links JavaScriptCore and WebCore (LGPL-2.0), TinyCC (LGPL-2.1) and other libraries statically; " +
     "the full list and how to relink it stand in Bun's documentation under project/license. " +
     "sealift ships Bun's own, unchanged executable of this version as its base.";
-  return { name: "bun", version: manifest.version, licence: "MIT", texts: [relink, ...licenceTexts(join(ROOT, "node_modules/bun"))] };
+  return {
+    name: "bun",
+    version: manifest.version,
+    licence: "MIT",
+    texts: [relink, ...licenceTexts(join(ROOT, "node_modules/bun"))],
+  };
 }
 
 function cargoNotices(): Notice[] {
-  const command = ["cargo", "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
-  const used = new Set(output(command, "launchers/rust").split("\n").map((line) => line.split(" ").slice(0, 2).join(" ")));
-  const metadata = JSON.parse(output(["cargo", "metadata", "--format-version", "1", "--locked"], "launchers/rust")) as {
-    packages: { name: string; version: string; license: string | null; manifest_path: string; source: string | null }[];
+  const command = [
+    "cargo",
+    "tree",
+    "--locked",
+    "--edges",
+    "normal,no-proc-macro",
+    "--prefix",
+    "none",
+    "--format",
+    "{p}",
+  ];
+  const used = new Set(
+    output(command, "launchers/rust")
+      .split("\n")
+      .map((line) => line.split(" ").slice(0, 2).join(" ")),
+  );
+  const metadata = JSON.parse(
+    output(["cargo", "metadata", "--format-version", "1", "--locked"], "launchers/rust"),
+  ) as {
+    packages: {
+      name: string;
+      version: string;
+      license: string | null;
+      manifest_path: string;
+      source: string | null;
+    }[];
   };
   return metadata.packages
     .filter(({ name, version, source }) => source !== null && used.has(`${name} v${version}`))
@@ -82,14 +120,24 @@ function cargoNotices(): Notice[] {
 
 function goNotices(): Notice[] {
   const format = "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}";
-  const lines = new Set(output(["go", "list", "-deps", "-f", format, "."], "launchers/go").split("\n").filter(Boolean));
+  const lines = new Set(
+    output(["go", "list", "-deps", "-f", format, "."], "launchers/go").split("\n").filter(Boolean),
+  );
   const modules = [...lines].sort().map((line) => {
     const [name = "", version = "", folder = ""] = line.split(" ");
     return { name, version, licence: "see text", texts: licenceTexts(folder) };
   });
   const goroot = output(["go", "env", "GOROOT"], "launchers/go").trim();
   const version = output(["go", "env", "GOVERSION"], "launchers/go").trim();
-  return [{ name: "The Go standard library", version, licence: "BSD-3-Clause", texts: licenceTexts(goroot) }, ...modules];
+  return [
+    {
+      name: "The Go standard library",
+      version,
+      licence: "BSD-3-Clause",
+      texts: licenceTexts(goroot),
+    },
+    ...modules,
+  ];
 }
 
 function output(command: string[], folder: string): string {

@@ -10,7 +10,15 @@
  * The key is an Ed25519 private key (PEM); its passphrase, if any, is read from SEALIFT_KEY_PASSPHRASE.
  */
 
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -32,10 +40,17 @@ const { values } = parseArgs({
   },
 });
 if (values.key === undefined) {
-  console.error("release: name the publisher's private key with --key FILE; a release is always signed");
+  console.error(
+    "release: name the publisher's private key with --key FILE; a release is always signed",
+  );
   process.exit(2);
 }
-await release(await loadSigner(values.key, passphrase()), resolve(values.out), values.url, values["host-only"]);
+await release(
+  await loadSigner(values.key, passphrase()),
+  resolve(values.out),
+  values.url,
+  values["host-only"],
+);
 
 async function release(signer: Signer, out: string, url: string, hostOnly: boolean): Promise<void> {
   const { version } = manifest;
@@ -55,13 +70,18 @@ async function release(signer: Signer, out: string, url: string, hostOnly: boole
 
 function hostTargets(): Target[] {
   const host = hostTarget();
-  if (host === undefined) throw new Error(`sealift is not compiled for ${process.platform} ${process.arch}`);
+  if (host === undefined)
+    throw new Error(`sealift is not compiled for ${process.platform} ${process.arch}`);
   return [host];
 }
 
 async function build(hostOnly: boolean): Promise<void> {
   if (hostOnly && existsSync(join(ROOT, "dist", "sealift"))) return;
-  const command = [process.execPath, join(ROOT, "scripts", "build.ts"), ...(hostOnly ? [] : ["--all"])];
+  const command = [
+    process.execPath,
+    join(ROOT, "scripts", "build.ts"),
+    ...(hostOnly ? [] : ["--all"]),
+  ];
   const code = await Bun.spawn(command, { stdio: ["ignore", "inherit", "inherit"] }).exited;
   if (code !== 0) throw new Error(`scripts/build.ts ended with exit code ${code}`);
 }

@@ -60,19 +60,28 @@ export function listLaunchers(): LauncherInfo[] {
  * The stub for a platform. `auto` is the Rust stub where there is one, else the Go stub.
  * @throws EnvironmentError `LAUNCHER_MISSING`, InternalError `LAUNCHER_DIGEST`
  */
-export async function embeddedLauncher(kind: StubLanguage | "auto", platform: Platform): Promise<Launcher> {
+export async function embeddedLauncher(
+  kind: StubLanguage | "auto",
+  platform: Platform,
+): Promise<Launcher> {
   const languages: StubLanguage[] = kind === "auto" ? ["rust", "go"] : [kind];
   const language = languages.find((candidate) => entries[`${candidate}-${platform}`]);
   if (!language) throw missing(kind, platform);
   const name = `${language}-${platform}`;
   const entry = entries[name] as LockEntry;
-  const bytes = zstdDecompressSync(await Bun.file(stubs[name] as string).bytes(), { maxOutputLength: MAX_STUB });
+  const bytes = zstdDecompressSync(await Bun.file(stubs[name] as string).bytes(), {
+    maxOutputLength: MAX_STUB,
+  });
   const sha256 = sha256Hex(bytes);
   if (sha256 !== entry.sha256) {
-    throw new InternalError("LAUNCHER_DIGEST", `The embedded launcher ${name} does not match its locked SHA-256`, {
-      hint: "This copy of sealift is damaged: install it again",
-      details: { expected: entry.sha256, actual: sha256 },
-    });
+    throw new InternalError(
+      "LAUNCHER_DIGEST",
+      `The embedded launcher ${name} does not match its locked SHA-256`,
+      {
+        hint: "This copy of sealift is damaged: install it again",
+        details: { expected: entry.sha256, actual: sha256 },
+      },
+    );
   }
   return { bytes, tool: `sealift-${language}`, toolVersion: launcherVersion, platform, sha256 };
 }
@@ -81,7 +90,11 @@ function missing(kind: string, platform: Platform): EnvironmentError {
   const have = listLaunchers()
     .filter((launcher) => kind === "auto" || launcher.language === kind)
     .map((launcher) => launcher.platform);
-  return new EnvironmentError("LAUNCHER_MISSING", `No ${kind === "auto" ? "" : `${kind} `}launcher for ${platform} is embedded`, {
-    hint: have.length > 0 ? `Available: ${have.join(", ")}` : "Use --launcher-bin FILE",
-  });
+  return new EnvironmentError(
+    "LAUNCHER_MISSING",
+    `No ${kind === "auto" ? "" : `${kind} `}launcher for ${platform} is embedded`,
+    {
+      hint: have.length > 0 ? `Available: ${have.join(", ")}` : "Use --launcher-bin FILE",
+    },
+  );
 }

@@ -1,4 +1,10 @@
-export { embeddedLauncher, launcherVersion, listLaunchers, type Launcher, type LauncherInfo } from "./embedded.ts";
+export {
+  embeddedLauncher,
+  launcherVersion,
+  listLaunchers,
+  type Launcher,
+  type LauncherInfo,
+} from "./embedded.ts";
 export { hostPlatform, parsePlatform, type Platform, PLATFORMS } from "./platform.ts";
 export {
   allTargets,
@@ -12,4 +18,9 @@ export {
 } from "./recipe.ts";
 export { type CaseGroup, caseGroups } from "./conformance/cases.ts";
 export { type CaseResult, runCase } from "./conformance/runner.ts";
-export { starterFor, type StubResult, type SuiteOptions, testLaunchers } from "./conformance/suite.ts";
+export {
+  starterFor,
+  type StubResult,
+  type SuiteOptions,
+  testLaunchers,
+} from "./conformance/suite.ts";

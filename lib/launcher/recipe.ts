@@ -8,7 +8,7 @@ import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import { EnvironmentError, findProgram, run } from "../base/mod.ts";
-import { sha256Hex, Sha256 } from "../codec/mod.ts";
+import { Sha256, sha256Hex } from "../codec/mod.ts";
 import { hostPlatform, type Platform, PLATFORMS } from "./platform.ts";
 
 export type StubLanguage = "rust" | "go";
@@ -32,7 +32,9 @@ const RUST_TRIPLES: Partial<Record<Platform, string>> = {
 
 /** What the contract asks for: Go everywhere, Rust on Linux. */
 export function allTargets(): StubTarget[] {
-  const rust = (Object.keys(RUST_TRIPLES) as Platform[]).map((platform) => target("rust", platform));
+  const rust = (Object.keys(RUST_TRIPLES) as Platform[]).map((platform) =>
+    target("rust", platform),
+  );
   return [...rust, ...PLATFORMS.map((platform) => target("go", platform))];
 }
 
@@ -60,7 +62,8 @@ async function sourceFiles(root: string, below = ""): Promise<string[]> {
   for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
     const path = below === "" ? entry.name : `${below}/${entry.name}`;
     if (entry.isDirectory()) {
-      if (!["target", "tests", "testdata"].includes(entry.name)) files.push(...(await sourceFiles(root, path)));
+      if (!["target", "tests", "testdata"].includes(entry.name))
+        files.push(...(await sourceFiles(root, path)));
     } else if (isStubSource(entry.name)) files.push(path);
   }
   return files;
@@ -76,13 +79,20 @@ export async function missingFor(stub: StubTarget): Promise<string | undefined> 
   if (stub.language === "go") return findProgram("go") ? undefined : "Go is not installed";
   if (!findProgram("cargo")) return "Rust is not installed";
   if (stub.platform === hostPlatform()) return undefined;
-  return (await crossRust(stub.platform)) ? undefined : `no Rust standard library for ${stub.platform} was found`;
+  return (await crossRust(stub.platform))
+    ? undefined
+    : `no Rust standard library for ${stub.platform} was found`;
 }
 
 /** Builds one stub from the checkout at `source` into `outDir`. */
-export async function buildStub(source: string, stub: StubTarget, outDir: string): Promise<BuiltStub> {
+export async function buildStub(
+  source: string,
+  stub: StubTarget,
+  outDir: string,
+): Promise<BuiltStub> {
   const reason = await missingFor(stub);
-  if (reason) throw new EnvironmentError("STUB_TOOLCHAIN", `Cannot build ${stubName(stub)}: ${reason}`);
+  if (reason)
+    throw new EnvironmentError("STUB_TOOLCHAIN", `Cannot build ${stubName(stub)}: ${reason}`);
   const folder = join(source, "launchers", stub.language);
   if (!existsSync(folder)) {
     throw new EnvironmentError("STUB_SOURCE", `${folder} does not exist`, {
@@ -91,14 +101,24 @@ export async function buildStub(source: string, stub: StubTarget, outDir: string
   }
   const path = join(outDir, stubName(stub) + (stub.platform.startsWith("windows") ? ".exe" : ""));
   await mkdir(dirname(path), { recursive: true });
-  const toolchain = stub.language === "go" ? await buildGo(folder, stub, path) : await buildRust(folder, stub, path);
+  const toolchain =
+    stub.language === "go"
+      ? await buildGo(folder, stub, path)
+      : await buildRust(folder, stub, path);
   const bytes = await readFile(path);
   return { ...stub, path, size: bytes.length, sha256: sha256Hex(bytes), toolchain };
 }
 
 async function buildGo(folder: string, { platform }: StubTarget, path: string): Promise<string> {
   const [os, arch] = platform.split("_") as [string, string];
-  const env = { ...process.env, GOOS: os, GOARCH: arch, CGO_ENABLED: "0", GOFLAGS: "", GOTOOLCHAIN: "local" };
+  const env = {
+    ...process.env,
+    GOOS: os,
+    GOARCH: arch,
+    CGO_ENABLED: "0",
+    GOFLAGS: "",
+    GOTOOLCHAIN: "local",
+  };
   const flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="];
   await must(["go", "build", ...flags, "-o", path, "."], folder, env);
   return (await must(["go", "env", "GOVERSION"], folder, env)).trim();
@@ -109,7 +129,10 @@ async function buildRust(folder: string, { platform }: StubTarget, path: string)
   const cross = platform === hostPlatform() ? {} : await crossRust(platform);
   const cargoHome = process.env.CARGO_HOME ?? join(process.env.HOME ?? "", ".cargo");
   // Paths of this machine must not reach the binary: panic messages hold file names.
-  const remap = [`--remap-path-prefix=${folder}=launcher`, `--remap-path-prefix=${cargoHome}=cargo`];
+  const remap = [
+    `--remap-path-prefix=${folder}=launcher`,
+    `--remap-path-prefix=${cargoHome}=cargo`,
+  ];
   const env: Record<string, string | undefined> = {
     ...process.env,
     ...cross,
@@ -121,7 +144,11 @@ async function buildRust(folder: string, { platform }: StubTarget, path: string)
   await must(["cargo", "build", "--release", "--locked", "--target", triple], folder, env);
   await copyFile(join(folder, "target", triple, "release", "sealift-launcher"), path);
   const rustc = await must([env.RUSTC ?? "rustc", "--version"], folder, env);
-  const cc = await must([env[`CC_${triple.replaceAll("-", "_")}`] ?? "cc", "--version"], folder, env);
+  const cc = await must(
+    [env[`CC_${triple.replaceAll("-", "_")}`] ?? "cc", "--version"],
+    folder,
+    env,
+  );
   return `${rustc.trim()}; ${cc.split("\n")[0]?.trim()}`;
 }
 
@@ -131,7 +158,13 @@ async function crossRust(platform: Platform): Promise<Record<string, string> | u
   const rustc = "/usr/bin/rustc";
   const linker = findProgram("aarch64-linux-gnu-gcc");
   if (!linker || !existsSync(rustc)) return undefined;
-  const { code, stdout } = await run([rustc, "--print", "target-libdir", "--target", RUST_TRIPLES[platform] as string]);
+  const { code, stdout } = await run([
+    rustc,
+    "--print",
+    "target-libdir",
+    "--target",
+    RUST_TRIPLES[platform] as string,
+  ]);
   if (code !== 0 || !existsSync(new TextDecoder().decode(stdout).trim())) return undefined;
   return {
     RUSTC: rustc,
@@ -140,13 +173,23 @@ async function crossRust(platform: Platform): Promise<Record<string, string> | u
   };
 }
 
-async function must(argv: string[], cwd: string, env: Record<string, string | undefined>): Promise<string> {
-  const { code, stdout, stderr } = await run(argv, { cwd, env: defined(env), timeoutMs: 1_200_000 });
+async function must(
+  argv: string[],
+  cwd: string,
+  env: Record<string, string | undefined>,
+): Promise<string> {
+  const { code, stdout, stderr } = await run(argv, {
+    cwd,
+    env: defined(env),
+    timeoutMs: 1_200_000,
+  });
   if (code === 0) return new TextDecoder().decode(stdout);
   const tail = new TextDecoder().decode(stderr).trim().split("\n").slice(-20).join("\n");
   throw new EnvironmentError("STUB_BUILD", `\`${argv.join(" ")}\` failed in ${cwd}:\n${tail}`);
 }
 
 function defined(env: Record<string, string | undefined>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined),
+  );
 }

@@ -26,7 +26,10 @@ export function makeTree(folder: string): void {
     const path = join(folder, `pkg${i % 40}`, `part${i % 9}`);
     mkdirSync(path, { recursive: true });
     const text = i % 4 !== 0;
-    writeFileSync(join(path, `file${i}.${text ? "py" : "bin"}`), text ? prose(next, words, size) : binary(next, size));
+    writeFileSync(
+      join(path, `file${i}.${text ? "py" : "bin"}`),
+      text ? prose(next, words, size) : binary(next, size),
+    );
   });
   writeFileSync(join(folder, ".complete"), "");
 }
@@ -47,9 +50,12 @@ export function makeBigFile(path: string, bytes: number): void {
 
 /** Compiles a static C program with the machine's compiler. */
 export function compileC(path: string, source: string): void {
-  const { exitCode, stderr } = Bun.spawnSync(["cc", "-O2", "-static", "-s", "-o", path, "-x", "c", "-"], {
-    stdin: new TextEncoder().encode(source),
-  });
+  const { exitCode, stderr } = Bun.spawnSync(
+    ["cc", "-O2", "-static", "-s", "-o", path, "-x", "c", "-"],
+    {
+      stdin: new TextEncoder().encode(source),
+    },
+  );
   if (exitCode !== 0) throw new Error(`cc failed: ${stderr.toString()}`);
 }
 
@@ -64,12 +70,14 @@ int main(int argc, char **argv) { char *p = getenv("BENCH_PROGRAM"); argv[0] = p
 `;
 
 function word(next: () => number): string {
-  return Array.from({ length: 2 + Math.floor(next() * 9) }, () => String.fromCharCode(97 + Math.floor(next() * 26))).join("");
+  return Array.from({ length: 2 + Math.floor(next() * 9) }, () =>
+    String.fromCharCode(97 + Math.floor(next() * 26)),
+  ).join("");
 }
 
 function prose(next: () => number, words: string[], size: number): string {
   const parts: string[] = [];
-  for (let length = 0; length < size; ) {
+  for (let length = 0; length < size;) {
     const part = words[Math.floor(next() ** 3 * words.length)] + (next() < 0.12 ? "\n    " : " ");
     parts.push(part);
     length += part.length;
@@ -81,7 +89,8 @@ function binary(next: () => number, size: number): Uint8Array {
   const out = new Uint8Array(size);
   for (let i = 0; i < size; i += 16) {
     const value = Math.floor(next() * 4294967296);
-    for (let j = 0; j < Math.min(16, size - i); j++) out[i + j] = j < 6 ? (value >>> ((j % 4) * 8)) & 255 : (i >> 8) & 15;
+    for (let j = 0; j < Math.min(16, size - i); j++)
+      out[i + j] = j < 6 ? (value >>> ((j % 4) * 8)) & 255 : (i >> 8) & 15;
   }
   return out;
 }

@@ -55,7 +55,9 @@ export function start(command: Command): Sample {
   });
   const ms = performance.now() - begin;
   if (child.exitCode !== (command.exit ?? 0)) {
-    throw new Error(`\`${command.argv.join(" ")}\` exited with ${child.exitCode}: ${child.stderr.toString()}`);
+    throw new Error(
+      `\`${command.argv.join(" ")}\` exited with ${child.exitCode}: ${child.stderr.toString()}`,
+    );
   }
   return { ms, rss: child.resourceUsage?.maxRSS ?? 0 };
 }
@@ -76,7 +78,10 @@ export function removed(path: string): () => void {
 }
 
 function medianOf(samples: Sample[]): Sample {
-  return { ms: median(samples.map(({ ms }) => ms)), rss: Math.max(...samples.map(({ rss }) => rss)) };
+  return {
+    ms: median(samples.map(({ ms }) => ms)),
+    rss: Math.max(...samples.map(({ rss }) => rss)),
+  };
 }
 
 function median(values: number[]): number {

@@ -51,7 +51,9 @@ export class Bench {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "sealift.toml"), manifest);
     const out = join(folder, `${flags.join("").replaceAll(/[^a-z0-9]/gi, "")}${name}.psp`);
-    start({ argv: [this.sealift, "pack", folder, "--key-seed", "bench", "--force", "-o", out, ...flags] });
+    start({
+      argv: [this.sealift, "pack", folder, "--key-seed", "bench", "--force", "-o", out, ...flags],
+    });
     return out;
   }
 
@@ -84,7 +86,12 @@ function overhead(command: Command, peer: Command, runs: number, limit: number):
 function ratio(command: Command, peer: Command, runs: number, limit: number): Figure {
   const { ours, peer: base } = pair(command, peer, runs);
   const times = ours.ms / base.ms;
-  return { ours: ms(ours.ms), peer: ms(base.ms), result: `${times.toFixed(2)} ×`, met: times <= limit };
+  return {
+    ours: ms(ours.ms),
+    peer: ms(base.ms),
+    result: `${times.toFixed(2)} ×`,
+    met: times <= limit,
+  };
 }
 
 function warm(language: "rust" | "go", limit: number): Row {
@@ -97,7 +104,12 @@ function warm(language: "rust" | "go", limit: number): Row {
       const env = { SEALIFT_CACHE: join(bench.fast, `warm-${language}`) };
       const program = join(workenv(file, env), "bin", "noop");
       const stub = bench.program("exec-stub", EXEC_STUB);
-      return overhead({ argv: [file], env }, { argv: [stub], env: { BENCH_PROGRAM: program } }, 300, limit);
+      return overhead(
+        { argv: [file], env },
+        { argv: [stub], env: { BENCH_PROGRAM: program } },
+        300,
+        limit,
+      );
     },
   };
 }
@@ -106,7 +118,12 @@ function warm(language: "rust" | "go", limit: number): Row {
 function workenv(file: string, env: Record<string, string>): string {
   start({ argv: [file, "--version"], env });
   const { stdout } = Bun.spawnSync([file, "workenv", "--json"], {
-    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/", ...env, SEALIFT_LAUNCHER_CLI: "1" },
+    env: {
+      PATH: process.env.PATH ?? "",
+      HOME: process.env.HOME ?? "/",
+      ...env,
+      SEALIFT_LAUNCHER_CLI: "1",
+    },
   });
   return (JSON.parse(stdout.toString()) as { path: string }).path;
 }
@@ -121,9 +138,13 @@ function firstStart(language: "rust" | "go", cores: "0" | "0,1", limit: number):
       const slots = `[[slots]]\nid = "tree"\nsource = "${bench.tree()}"\ntarget = "tree"\ncompression = "zstd:19"\n`;
       const name = `first-${language}`;
       const existing = join(bench.path(name), `launcher${language}${name}.psp`);
-      const file = existsSync(existing) && fresh(existing, bench.sealift) ? existing : bench.pack(name, programManifest(bench, name, slots), ["--launcher", language]);
+      const file =
+        existsSync(existing) && fresh(existing, bench.sealift)
+          ? existing
+          : bench.pack(name, programManifest(bench, name, slots), ["--launcher", language]);
       const archive = bench.path("tree.tar.zst");
-      if (!existsSync(archive)) start({ argv: shell(`tar -C ${bench.tree()} -c . | zstd -q -19 -T0 -o ${archive}`) });
+      if (!existsSync(archive))
+        start({ argv: shell(`tar -C ${bench.tree()} -c . | zstd -q -19 -T0 -o ${archive}`) });
       const cache = join(bench.fast, "first");
       const out = join(bench.fast, "untar");
       const peer = shell(`mkdir ${out} && zstd -dc ${archive} | tar -x -C ${out}`, cores);
@@ -153,10 +174,26 @@ export const ROWS: Row[] = [
     target: "≤ +1.5 ms",
     measure(bench) {
       const file = bench.path("http.psp");
-      start({ argv: [bench.sealift, "pack", join(bench.root, "docs/examples/httpie"), "--key-seed", "bench", "--force", "-o", file] });
+      start({
+        argv: [
+          bench.sealift,
+          "pack",
+          join(bench.root, "docs/examples/httpie"),
+          "--key-seed",
+          "bench",
+          "--force",
+          "-o",
+          file,
+        ],
+      });
       const env = { SEALIFT_CACHE: join(bench.fast, "http") };
       start({ argv: [file, "--version"], env });
-      return overhead({ argv: [file, "--version"], env }, { argv: [...bareCommand(file, env), "--version"] }, 40, 1.5);
+      return overhead(
+        { argv: [file, "--version"], env },
+        { argv: [...bareCommand(file, env), "--version"] },
+        40,
+        1.5,
+      );
     },
   },
   firstStart("rust", "0", 1.1),
@@ -169,9 +206,17 @@ export const ROWS: Row[] = [
     target: "≥ 0.9 × per core, ≤ 128 MiB",
     measure(bench) {
       const big = bench.big(1);
-      const slot = (id: string) => `[[slots]]\nid = "${id}"\nsource = "${big}"\ntarget = "${id}"\ncompression = "none"\n`;
-      const file = bench.pack("verify2g", programManifest(bench, "verify2g", slot("a") + slot("b")));
-      const { ours, peer } = pair({ argv: [bench.sealift, "verify", file] }, { argv: ["sha256sum", file] }, 3);
+      const slot = (id: string) =>
+        `[[slots]]\nid = "${id}"\nsource = "${big}"\ntarget = "${id}"\ncompression = "none"\n`;
+      const file = bench.pack(
+        "verify2g",
+        programManifest(bench, "verify2g", slot("a") + slot("b")),
+      );
+      const { ours, peer } = pair(
+        { argv: [bench.sealift, "verify", file] },
+        { argv: ["sha256sum", file] },
+        3,
+      );
       const speed = peer.ms / ours.ms;
       return {
         ours: `${ms(ours.ms)}, ${mib(ours.rss)}`,
@@ -187,11 +232,24 @@ export const ROWS: Row[] = [
     target: "≤ 64 MiB",
     measure(bench) {
       const slot = `[[slots]]\nid = "big"\nsource = "${bench.big(1)}"\ntarget = "big"\ncompression = "zstd:3"\n`;
-      const file = bench.pack(`memory-${language}`, programManifest(bench, `memory-${language}`, slot), ["--launcher", language]);
+      const file = bench.pack(
+        `memory-${language}`,
+        programManifest(bench, `memory-${language}`, slot),
+        ["--launcher", language],
+      );
       const cache = bench.path("memory-cache");
-      const { rss, ms: time } = start({ argv: [file], env: { SEALIFT_CACHE: cache }, before: removed(cache) });
+      const { rss, ms: time } = start({
+        argv: [file],
+        env: { SEALIFT_CACHE: cache },
+        before: removed(cache),
+      });
       removed(cache)();
-      return { ours: `${mib(rss)}, ${ms(time)}`, peer: "", result: mib(rss), met: rss <= 64 * 2 ** 20 };
+      return {
+        ours: `${mib(rss)}, ${ms(time)}`,
+        peer: "",
+        result: mib(rss),
+        met: rss <= 64 * 2 ** 20,
+      };
     },
   })),
   {
@@ -200,11 +258,23 @@ export const ROWS: Row[] = [
     target: "≤ 1.3 ×",
     measure(bench) {
       const folder = bench.path("pack-tree");
-      bench.pack("pack-tree", programManifest(bench, "packed", `[[slots]]\nid = "tree"\nsource = "${bench.tree()}"\ntarget = "tree"\ncompression = "zstd:3"\n`));
+      bench.pack(
+        "pack-tree",
+        programManifest(
+          bench,
+          "packed",
+          `[[slots]]\nid = "tree"\nsource = "${bench.tree()}"\ntarget = "tree"\ncompression = "zstd:3"\n`,
+        ),
+      );
       const out = join(bench.fast, "packed.psp");
       const archive = join(bench.fast, "packed.tar.zst");
       const peer = shell(`tar -C ${bench.tree()} -c . | zstd -q -3 -T0 -f -o ${archive}`);
-      return ratio({ argv: [bench.sealift, "pack", folder, "--key-seed", "bench", "--force", "-o", out] }, { argv: peer }, 7, 1.3);
+      return ratio(
+        { argv: [bench.sealift, "pack", folder, "--key-seed", "bench", "--force", "-o", out] },
+        { argv: peer },
+        7,
+        1.3,
+      );
     },
   },
   {
@@ -223,7 +293,12 @@ export const ROWS: Row[] = [
     measure(bench) {
       const file = bench.pack("verify1m", programManifest(bench, "verify1m", ""));
       const time = single({ argv: [bench.sealift, "verify", file] }, 30).ms;
-      return { ours: ms(time), peer: "", result: `${ms(time)} (${(statSync(file).size / 1e6).toFixed(2)} MB)`, met: time <= 40 };
+      return {
+        ours: ms(time),
+        peer: "",
+        result: `${ms(time)} (${(statSync(file).size / 1e6).toFixed(2)} MB)`,
+        met: time <= 40,
+      };
     },
   },
   {
@@ -232,11 +307,22 @@ export const ROWS: Row[] = [
     target: "Rust ≤ 1.8 MB, Go ≤ 5 MB, binary ≤ 125 MB",
     measure(bench) {
       const { stdout } = Bun.spawnSync([bench.sealift, "launchers", "list", "--json"]);
-      const { launchers } = JSON.parse(stdout.toString()) as { launchers: { language: string; size: number }[] };
-      const largest = (language: string) => Math.max(0, ...launchers.filter((stub) => stub.language === language).map(({ size }) => size)) / 1e6;
+      const { launchers } = JSON.parse(stdout.toString()) as {
+        launchers: { language: string; size: number }[];
+      };
+      const largest = (language: string) =>
+        Math.max(
+          0,
+          ...launchers.filter((stub) => stub.language === language).map(({ size }) => size),
+        ) / 1e6;
       const binary = statSync(bench.sealift).size / 1e6;
       const result = `Rust ${largest("rust").toFixed(2)} MB, Go ${largest("go").toFixed(2)} MB, binary ${binary.toFixed(1)} MB`;
-      return { ours: result, peer: "", result, met: largest("rust") <= 1.8 && largest("go") <= 5 && binary <= 125 };
+      return {
+        ours: result,
+        peer: "",
+        result,
+        met: largest("rust") <= 1.8 && largest("go") <= 5 && binary <= 125,
+      };
     },
   },
 ];
@@ -244,12 +330,16 @@ export const ROWS: Row[] = [
 /** The package's own command with its placeholders filled, without the launcher. */
 function bareCommand(file: string, env: Record<string, string>): string[] {
   const ask = (...words: string[]) => {
-    const { stdout } = Bun.spawnSync([file, ...words], { env: { PATH: process.env.PATH ?? "", HOME: "/", ...env, SEALIFT_LAUNCHER_CLI: "1" } });
+    const { stdout } = Bun.spawnSync([file, ...words], {
+      env: { PATH: process.env.PATH ?? "", HOME: "/", ...env, SEALIFT_LAUNCHER_CLI: "1" },
+    });
     return JSON.parse(stdout.toString()) as Record<string, unknown>;
   };
   const { execution } = ask("metadata") as { execution: { argv: string[] } };
   const folder = ask("workenv", "--json").path as string;
   return execution.argv.map((word) =>
-    word.replaceAll("{workenv}", folder).replaceAll(/\{slot:([^}]+)\}/g, (_, id: string) => ask("slot", id, "--json").path as string),
+    word
+      .replaceAll("{workenv}", folder)
+      .replaceAll(/\{slot:([^}]+)\}/g, (_, id: string) => ask("slot", id, "--json").path as string),
   );
 }

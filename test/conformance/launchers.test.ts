@@ -24,12 +24,17 @@ for (const { name, language, platform } of listLaunchers()) {
         for (const writer of one.writers) {
           const title = `${group.name}: ${one.name} (${writer})`;
           if (reason !== true) test.skip(`${title}: ${reason}`, () => {});
-          else test(title, () => expectCase(name, one, writer), arch === "arm64" ? 120_000 : 60_000);
+          else
+            test(title, () => expectCase(name, one, writer), arch === "arm64" ? 120_000 : 60_000);
         }
       }
     }
 
-    async function expectCase(stub: string, one: Parameters<typeof runCase>[0], writer: Parameters<typeof runCase>[1]) {
+    async function expectCase(
+      stub: string,
+      one: Parameters<typeof runCase>[0],
+      writer: Parameters<typeof runCase>[1],
+    ) {
       const launcher = await embeddedLauncher(language, platform);
       const { problems } = await runCase(one, writer, launcher, starterFor(platform) ?? []);
       expect({ stub, problems }).toEqual({ stub, problems: [] });

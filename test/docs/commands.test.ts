@@ -24,7 +24,11 @@ describe("the documentation", () => {
   for (const path of PAGES) {
     const page = readPage(readFileSync(join(ROOT, path), "utf8"));
     if (page.commands === 0) continue;
-    test(`${path}: ${page.commands} command lines do what the page says`, () => runPage(path, page.script), 240_000);
+    test(
+      `${path}: ${page.commands} command lines do what the page says`,
+      () => runPage(path, page.script),
+      240_000,
+    );
   }
 });
 
@@ -32,7 +36,10 @@ async function runPage(path: string, script: string): Promise<void> {
   const folder = join(work, path.replaceAll("/", "_"));
   mkdirSync(join(folder, "home"), { recursive: true });
   cpSync(join(ROOT, "docs", "examples"), join(folder, "examples"), { recursive: true });
-  const text = script.replaceAll("https://sealift.example/releases", `http://127.0.0.1:${server.port}`);
+  const text = script.replaceAll(
+    "https://sealift.example/releases",
+    `http://127.0.0.1:${server.port}`,
+  );
   const child = Bun.spawn(["sh", "-eu", "-c", text], {
     cwd: folder,
     env: {
@@ -43,12 +50,18 @@ async function runPage(path: string, script: string): Promise<void> {
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  const [out, err, code] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ]);
   expect({ code, output: code === 0 ? "" : `${out}\n${err}` }).toEqual({ code: 0, output: "" });
 }
 
 /** The release page of the documentation, simulated on loopback from `build/release`. */
 function serveRelease(request: Request): Response {
   const path = join(ROOT, "build", "release", new URL(request.url).pathname);
-  return existsSync(path) ? new Response(Bun.file(path)) : new Response("not found", { status: 404 });
+  return existsSync(path)
+    ? new Response(Bun.file(path))
+    : new Response("not found", { status: 404 });
 }

@@ -11,7 +11,9 @@ import { SealiftManifest } from "../../lib/pack/schema.ts";
 const page = readFileSync(join(import.meta.dir, "../../docs/reference/sealift-toml.md"), "utf8");
 
 test("every key of sealift.toml stands in its reference", () => {
-  const missing = [...keysOf(toJsonSchema(SealiftManifest, { errorMode: "ignore" }))].filter((key) => !page.includes(key));
+  const missing = [...keysOf(toJsonSchema(SealiftManifest, { errorMode: "ignore" }))].filter(
+    (key) => !page.includes(key),
+  );
   expect(missing).toEqual([]);
 });
 

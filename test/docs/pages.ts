@@ -20,7 +20,9 @@ export function readPage(markdown: string): Page {
     if (file !== undefined) parts.push(writeFile(file, body));
     else if (kind === "sh") {
       parts.push(body);
-      commands += body.split("\n").filter((line) => line.trim() !== "" && !line.trim().startsWith("#")).length;
+      commands += body
+        .split("\n")
+        .filter((line) => line.trim() !== "" && !line.trim().startsWith("#")).length;
     }
   }
   return { script: parts.join("\n"), commands };

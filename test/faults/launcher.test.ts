@@ -28,7 +28,10 @@ describe.each(["rust", "go"] as const)("the %s launcher", (language) => {
     let kills = 0;
     for (let wait = 1; wait < 200; wait = Math.ceil(wait * 1.4)) {
       rmSync(cache, { recursive: true, force: true });
-      const child = Bun.spawn([file(language)], { env: env(cache), stdio: ["ignore", "ignore", "ignore"] });
+      const child = Bun.spawn([file(language)], {
+        env: env(cache),
+        stdio: ["ignore", "ignore", "ignore"],
+      });
       await Bun.sleep(wait);
       child.kill("SIGKILL");
       if ((await child.exited) !== 0) kills++;
@@ -39,13 +42,19 @@ describe.each(["rust", "go"] as const)("the %s launcher", (language) => {
 
   test("a kill while others wait leaves them working", async () => {
     const cache = fresh(language, "waiters");
-    const first = Bun.spawn([file(language)], { env: env(cache), stdio: ["ignore", "ignore", "ignore"] });
+    const first = Bun.spawn([file(language)], {
+      env: env(cache),
+      stdio: ["ignore", "ignore", "ignore"],
+    });
     const others = Array.from({ length: 4 }, () => run([file(language)], { env: env(cache) }));
     await Bun.sleep(15);
     first.kill("SIGKILL");
     await first.exited;
     for (const { code, stdout } of await Promise.all(others)) {
-      expect({ code, out: new TextDecoder().decode(stdout) }).toEqual({ code: 0, out: `${SUM_OF_SIZES}` });
+      expect({ code, out: new TextDecoder().decode(stdout) }).toEqual({
+        code: 0,
+        out: `${SUM_OF_SIZES}`,
+      });
     }
   }, 60_000);
 
@@ -56,12 +65,19 @@ describe.each(["rust", "go"] as const)("the %s launcher", (language) => {
     expect(result.err).toContain("SEALIFT_CACHE");
   });
 
-  mounted(`a disk that fills while it works leaves no marker, and room heals it${why}`, async () => {
-    // The free space looks large enough; inodes run out half way.
-    const result = await inMount(language, "size=64m,mode=700,nr_inodes=100", "; find $C -name ready | wc -l");
-    expect(result.err).toContain("sealift: error: ");
-    expect(result.out.trim()).toBe("0");
-  });
+  mounted(
+    `a disk that fills while it works leaves no marker, and room heals it${why}`,
+    async () => {
+      // The free space looks large enough; inodes run out half way.
+      const result = await inMount(
+        language,
+        "size=64m,mode=700,nr_inodes=100",
+        "; find $C -name ready | wc -l",
+      );
+      expect(result.err).toContain("sealift: error: ");
+      expect(result.out.trim()).toBe("0");
+    },
+  );
 
   mounted(`a noexec file system is named${why}`, async () => {
     const result = await inMount(language, "noexec,mode=700", "");
@@ -80,7 +96,10 @@ describe.each(["rust", "go"] as const)("the %s launcher", (language) => {
     await expectGood(language, cache);
     const script = `mount --bind ${cache} ${cache} && mount -o remount,ro,bind ${cache} && exec ${file(language)}`;
     const { code, stdout } = await run(["unshare", "-m", "sh", "-c", script], { env: env(cache) });
-    expect({ code, out: new TextDecoder().decode(stdout) }).toEqual({ code: 0, out: `${SUM_OF_SIZES}` });
+    expect({ code, out: new TextDecoder().decode(stdout) }).toEqual({
+      code: 0,
+      out: `${SUM_OF_SIZES}`,
+    });
   });
 });
 
@@ -107,21 +126,40 @@ async function pack(language: StubLanguage): Promise<void> {
   mkdirSync(join(tree, "d"), { recursive: true });
   const entries = Array.from({ length: FILES }, (_, i) => {
     const bytes = new Uint8Array(size(i)).map((_, at) => (at * 31 + i) & 255);
-    return { path: `d/f${String(i).padStart(4, "0")}`, type: "file" as const, mode: 0o644, size: bytes.length, source: { bytes } };
+    return {
+      path: `d/f${String(i).padStart(4, "0")}`,
+      type: "file" as const,
+      mode: 0o644,
+      size: bytes.length,
+      source: { bytes },
+    };
   });
   const program = `#!/bin/sh\ncat "$SEALIFT_WORKENV"/tree/d/* | wc -c | tr -d ' \\n'\n`;
   const [os, arch] = hostPlatform().split("_") as [string, string];
   await writePackage(file(language), {
     launcher: { bytes: launcher.bytes, tool: launcher.tool, toolVersion: launcher.toolVersion },
-    manifest: { package: { name: "faults", version: "1" }, execution: { argv: ["{workenv}/bin/sum"] } },
+    manifest: {
+      package: { name: "faults", version: "1" },
+      execution: { argv: ["{workenv}/bin/sum"] },
+    },
     slots: [
-      { id: "sum", source: "sum", target: "bin/sum", operations: [], permissions: "0755", content: { kind: "bytes", bytes: new TextEncoder().encode(program) } },
+      {
+        id: "sum",
+        source: "sum",
+        target: "bin/sum",
+        operations: [],
+        permissions: "0755",
+        content: { kind: "bytes", bytes: new TextEncoder().encode(program) },
+      },
       {
         id: "tree",
         source: "tree",
         target: "tree",
         operations: parseOperations("tar|zstd"),
-        content: { kind: "tree", entries: [{ path: "d", type: "directory", mode: 0o755, size: 0 }, ...entries] },
+        content: {
+          kind: "tree",
+          entries: [{ path: "d", type: "directory", mode: 0o755, size: 0 }, ...entries],
+        },
       },
     ],
     signer: signerFromSeed("faults"),
@@ -133,7 +171,11 @@ async function pack(language: StubLanguage): Promise<void> {
 
 async function expectGood(language: StubLanguage, cache: string): Promise<void> {
   const { code, stdout, stderr } = await run([file(language)], { env: env(cache) });
-  const result = { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+  const result = {
+    code,
+    out: new TextDecoder().decode(stdout),
+    err: new TextDecoder().decode(stderr),
+  };
   expect(result).toEqual({ code: 0, out: `${SUM_OF_SIZES}`, err: "" });
   expect(readdirSync(join(cache, "workenv")).length).toBe(1);
 }
@@ -142,6 +184,8 @@ async function inMount(language: StubLanguage, options: string, after: string) {
   const cache = fresh(language, options.replaceAll(/\W/g, "-"));
   mkdirSync(cache, { mode: 0o700 });
   const script = `C=${cache}; mount -t tmpfs -o ${options} tmpfs $C && { ${file(language)}; code=$?; true ${after}; exit $code; }`;
-  const { code, stdout, stderr } = await run(["unshare", "-m", "sh", "-c", script], { env: env(cache) });
+  const { code, stdout, stderr } = await run(["unshare", "-m", "sh", "-c", script], {
+    env: env(cache),
+  });
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }

@@ -12,11 +12,28 @@ const TRAILER = 8200;
 const DESCRIPTOR = 64;
 const PURPOSES: Record<string, number> = { runtime: 1, code: 1, tool: 2, config: 2, media: 3 };
 const LIFECYCLES: Record<string, number> = {
-  init: 0, startup: 1, volatile: 1, shutdown: 3, cache: 4, temp: 5, temporary: 5, lazy: 6, eager: 7, dev: 8,
-  config: 9, persistent: 9, platform: 10,
+  init: 0,
+  startup: 1,
+  volatile: 1,
+  shutdown: 3,
+  cache: 4,
+  temp: 5,
+  temporary: 5,
+  lazy: 6,
+  eager: 7,
+  dev: 8,
+  config: 9,
+  persistent: 9,
+  platform: 10,
 };
 const SYSTEMS: Record<string, number> = { linux: 1, darwin: 2, windows: 3 };
-const OPERATIONS: Record<string, number> = { tar: 0x01, gzip: 0x10, bzip2: 0x13, xz: 0x16, zstd: 0x1b };
+const OPERATIONS: Record<string, number> = {
+  tar: 0x01,
+  gzip: 0x10,
+  bzip2: 0x13,
+  xz: 0x16,
+  zstd: 0x1b,
+};
 
 export interface RawSlot {
   id: string;
@@ -114,7 +131,9 @@ function indexBlock(
 
 function buildTimestamp(json: Uint8Array): number {
   try {
-    const document = JSON.parse(new TextDecoder().decode(json)) as { seal?: { index?: { build_timestamp?: number } } };
+    const document = JSON.parse(new TextDecoder().decode(json)) as {
+      seal?: { index?: { build_timestamp?: number } };
+    };
     return document.seal?.index?.build_timestamp ?? 0;
   } catch {
     return 0; // a case about broken JSON: the index holds no time then
@@ -149,7 +168,12 @@ export function honestJson(
       ...(slot.share ? { share: true } : {}),
     })),
     ...sections,
-    launcher: { tool: "raw", tool_version: "1", size: launcher.length, checksum: `sha256:${sha256Hex(launcher)}` },
+    launcher: {
+      tool: "raw",
+      tool_version: "1",
+      size: launcher.length,
+      checksum: `sha256:${sha256Hex(launcher)}`,
+    },
     seal: { version: 1, index: { build_timestamp: 315532800 } },
   };
 }

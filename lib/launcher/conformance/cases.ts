@@ -14,7 +14,19 @@ import unpack from "../../../test/conformance/cases/unpack.json";
 import type { Case } from "./case.ts";
 import { readCases } from "./runner.ts";
 
-const FILES = { cli, dialect, environment, hostile, lifecycle, place, program, seal, setup, trust, unpack };
+const FILES = {
+  cli,
+  dialect,
+  environment,
+  hostile,
+  lifecycle,
+  place,
+  program,
+  seal,
+  setup,
+  trust,
+  unpack,
+};
 
 export interface CaseGroup {
   name: string;

@@ -1,7 +1,7 @@
 /** Changes to a finished package: where its regions are, and flipping, cutting and appending bytes. */
 
-import { adler32 } from "../../codec/mod.ts";
 import { InternalError } from "../../base/mod.ts";
+import { adler32 } from "../../codec/mod.ts";
 import type { Damage } from "./case.ts";
 
 const TRAILER = 8200;

@@ -17,7 +17,12 @@ const encoder = new TextEncoder();
 export type Writer = "sealed" | "flavorpack" | "raw";
 
 /** Writes the case's package with this stub in front to `path` and returns its bytes. */
-export async function writeCase(test: Case, writer: Writer, launcher: Launcher, path: string): Promise<Uint8Array> {
+export async function writeCase(
+  test: Case,
+  writer: Writer,
+  launcher: Launcher,
+  path: string,
+): Promise<Uint8Array> {
   if (writer === "raw") return assembleCase(test, launcher.bytes);
   const [os, arch] = launcher.platform.split("_") as [string, string];
   await writePackage(path, {
@@ -52,7 +57,9 @@ function slotInput(slot: CaseSlot): SlotInput {
     ...(slot.lifecycle === undefined ? {} : { lifecycle: slot.lifecycle }),
     ...(slot.platform === undefined ? {} : { platform: slot.platform }),
     ...(slot.share === undefined ? {} : { share: slot.share }),
-    content: slot.files ? { kind: "tree", entries: treeEntries(slot.files) } : { kind: "bytes", bytes: plain(slot) },
+    content: slot.files
+      ? { kind: "tree", entries: treeEntries(slot.files) }
+      : { kind: "bytes", bytes: plain(slot) },
   } as SlotInput;
 }
 
@@ -71,7 +78,9 @@ function treeEntries(files: NonNullable<CaseSlot["files"]>): TreeEntry[] {
     }
     entries.set(path, treeEntry(path, file));
   }
-  return [...entries.values()].sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+  return [...entries.values()].sort((a, b) =>
+    Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)),
+  );
 }
 
 function treeEntry(path: string, file: NonNullable<CaseSlot["files"]>[string]): TreeEntry {
@@ -91,7 +100,13 @@ async function assembleCase(test: Case, launcher: Uint8Array): Promise<Uint8Arra
   const honest = honestJson(test.package, test.version, launcher, slots, sections(test));
   const merged = merge(honest, test.json ?? {});
   const json = encoder.encode(test.jsonText ?? JSON.stringify(merged, null, 2));
-  return assemble({ launcher, json, slots, signer: signerFromSeed("conformance"), sealed: merged.seal !== undefined });
+  return assemble({
+    launcher,
+    json,
+    slots,
+    signer: signerFromSeed("conformance"),
+    sealed: merged.seal !== undefined,
+  });
 }
 
 async function rawSlot(slot: CaseSlot): Promise<RawSlot & { target: string; share?: boolean }> {
@@ -136,7 +151,8 @@ function merge(base: unknown, patch: unknown): Record<string, unknown> {
   const out = (Array.isArray(base) ? [...base] : { ...base }) as Record<string, unknown>;
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete out[key];
-    else if (isPlainObject(value) && typeof out[key] === "object" && out[key] !== null) out[key] = merge(out[key], value);
+    else if (isPlainObject(value) && typeof out[key] === "object" && out[key] !== null)
+      out[key] = merge(out[key], value);
     else out[key] = value;
   }
   return out;

@@ -33,18 +33,28 @@ export interface CaseResult {
 export function readCases(document: unknown): CaseFile {
   const parsed = v.safeParse(CaseFile, document);
   if (parsed.success) return parsed.output;
-  throw new InternalError("CASE_SHAPE", `Conformance cases are malformed: ${v.summarize(parsed.issues)}`);
+  throw new InternalError(
+    "CASE_SHAPE",
+    `Conformance cases are malformed: ${v.summarize(parsed.issues)}`,
+  );
 }
 
 /** @param prefix words in front of the package, such as `["qemu-aarch64-static"]` */
-export async function runCase(test: Case, writer: Writer, launcher: Launcher, prefix: string[] = []): Promise<CaseResult> {
+export async function runCase(
+  test: Case,
+  writer: Writer,
+  launcher: Launcher,
+  prefix: string[] = [],
+): Promise<CaseResult> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "sealift-case-")));
   try {
     const stage = await Stage.create(folder, test, writer, launcher, prefix);
     const problems: string[] = [];
     for (const [i, step] of test.steps.entries()) {
       const found = await stage.play(step);
-      problems.push(...found.map((problem) => (test.steps.length > 1 ? `step ${i + 1}: ${problem}` : problem)));
+      problems.push(
+        ...found.map((problem) => (test.steps.length > 1 ? `step ${i + 1}: ${problem}` : problem)),
+      );
     }
     return { name: test.name, writer, ok: problems.length === 0, problems };
   } finally {
@@ -62,7 +72,13 @@ class Stage {
     readonly prefix: string[],
   ) {}
 
-  static async create(folder: string, test: Case, writer: Writer, launcher: Launcher, prefix: string[]): Promise<Stage> {
+  static async create(
+    folder: string,
+    test: Case,
+    writer: Writer,
+    launcher: Launcher,
+    prefix: string[],
+  ): Promise<Stage> {
     const path = join(folder, "written.psp");
     const written = await writeCase(test, writer, launcher, path);
     const bytes = applyDamage(written, test.damage);
@@ -71,7 +87,10 @@ class Stage {
     await rm(path);
     await mkdir(join(folder, "home"));
     // For cases about trust: the key that signed the package, and another one.
-    for (const [name, seed] of [["signer", "conformance"], ["other", "somebody else"]] as const) {
+    for (const [name, seed] of [
+      ["signer", "conformance"],
+      ["other", "somebody else"],
+    ] as const) {
       await writeFile(join(folder, `${name}.pub`), publicKeyPem(signerFromSeed(seed).publicKey));
     }
     return new Stage(folder, test, bytes, workenv, prefix);
@@ -84,14 +103,17 @@ class Stage {
     const env = this.environment(step, file);
     if (step.before) await this.shell(step.before, env);
     const argv = [...this.prefix, file, ...step.args.map((word) => this.fill(word, file))];
-    const starts = Array.from({ length: step.together }, () => run(argv, { env, cwd: this.folder, timeoutMs: STEP_TIMEOUT_MS }));
+    const starts = Array.from({ length: step.together }, () =>
+      run(argv, { env, cwd: this.folder, timeoutMs: STEP_TIMEOUT_MS }),
+    );
     const problems = new Set<string>();
     for (const outcome of await Promise.all(starts)) {
       for (const problem of this.compare(step, file, outcome)) problems.add(problem);
     }
     if (step.after) {
       const { code, stdout, stderr } = await this.shell(step.after, env);
-      if (code !== 0) problems.add(`\`${step.after}\` exited with ${code}: ${text(stdout)}${text(stderr)}`);
+      if (code !== 0)
+        problems.add(`\`${step.after}\` exited with ${code}: ${text(stdout)}${text(stderr)}`);
     }
     return [...problems];
   }
@@ -123,23 +145,43 @@ class Stage {
       .replaceAll("${file}", file);
   }
 
-  private compare(step: Step, file: string, outcome: { code: number; stdout: Uint8Array; stderr: Uint8Array }): string[] {
+  private compare(
+    step: Step,
+    file: string,
+    outcome: { code: number; stdout: Uint8Array; stderr: Uint8Array },
+  ): string[] {
     const stdout = text(outcome.stdout);
     const stderr = text(outcome.stderr);
     const message = step.error === undefined ? undefined : expectedMessage(step.error);
     const problems: string[] = [];
     const exit = message?.exit ?? step.exit;
-    if (outcome.code !== exit) problems.push(`exit code ${outcome.code}, expected ${exit}; stderr: ${stderr.trim()}`);
+    if (outcome.code !== exit)
+      problems.push(`exit code ${outcome.code}, expected ${exit}; stderr: ${stderr.trim()}`);
     if (step.stdout !== undefined && stdout !== this.fill(step.stdout, file)) {
-      problems.push(`stdout ${JSON.stringify(stdout)}, expected ${JSON.stringify(this.fill(step.stdout, file))}`);
+      problems.push(
+        `stdout ${JSON.stringify(stdout)}, expected ${JSON.stringify(this.fill(step.stdout, file))}`,
+      );
     }
     if (step.stderr !== undefined && stderr !== this.fill(step.stderr, file)) {
-      problems.push(`stderr ${JSON.stringify(stderr)}, expected ${JSON.stringify(this.fill(step.stderr, file))}`);
+      problems.push(
+        `stderr ${JSON.stringify(stderr)}, expected ${JSON.stringify(this.fill(step.stderr, file))}`,
+      );
     }
     const inStdout = step.stdoutHas.map((part) => this.fill(part, file));
-    problems.push(...inStdout.filter((part) => !stdout.includes(part)).map((part) => `stdout lacks ${JSON.stringify(part)}: ${stdout}`));
-    const inStderr = [...step.stderrHas.map((part) => this.fill(part, file)), ...(message ? message.parts : [])];
-    problems.push(...inStderr.filter((part) => !stderr.includes(part)).map((part) => `stderr lacks ${JSON.stringify(part)}: ${stderr}`));
+    problems.push(
+      ...inStdout
+        .filter((part) => !stdout.includes(part))
+        .map((part) => `stdout lacks ${JSON.stringify(part)}: ${stdout}`),
+    );
+    const inStderr = [
+      ...step.stderrHas.map((part) => this.fill(part, file)),
+      ...(message ? message.parts : []),
+    ];
+    problems.push(
+      ...inStderr
+        .filter((part) => !stderr.includes(part))
+        .map((part) => `stderr lacks ${JSON.stringify(part)}: ${stderr}`),
+    );
     return problems;
   }
 }

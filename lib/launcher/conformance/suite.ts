@@ -29,18 +29,32 @@ export interface StubResult {
 /** Words to put in front of a stub of another architecture; undefined when this machine cannot start it. */
 export function starterFor(platform: Platform): string[] | undefined {
   if (platform === hostPlatform()) return [];
-  const emulator = platform === "linux_arm64" && process.platform === "linux" ? findProgram("qemu-aarch64-static") : undefined;
+  const emulator =
+    platform === "linux_arm64" && process.platform === "linux"
+      ? findProgram("qemu-aarch64-static")
+      : undefined;
   return emulator ? [emulator] : undefined;
 }
 
 /** Runs the suite on every embedded stub that fits the options and can be started here. */
-export async function testLaunchers(options: SuiteOptions, progress: Progress): Promise<StubResult[]> {
+export async function testLaunchers(
+  options: SuiteOptions,
+  progress: Progress,
+): Promise<StubResult[]> {
   const results: StubResult[] = [];
   for (const { language, platform, name } of listLaunchers()) {
     const prefix = starterFor(platform);
     if (prefix === undefined || (options.language && options.language !== language)) continue;
     if (options.platform ? options.platform !== platform : platform !== hostPlatform()) continue;
-    results.push(await testLauncher(name, await embeddedLauncher(language, platform), prefix, options, progress));
+    results.push(
+      await testLauncher(
+        name,
+        await embeddedLauncher(language, platform),
+        prefix,
+        options,
+        progress,
+      ),
+    );
   }
   return results;
 }
@@ -75,11 +89,19 @@ async function testLauncher(
 }
 
 function selectCases(filter: string | undefined): { group: string; test: Case }[] {
-  const all = caseGroups().flatMap(({ name, cases }) => cases.map((test) => ({ group: name, test })));
-  return filter === undefined ? all : all.filter(({ group, test }) => group === filter || test.name.includes(filter));
+  const all = caseGroups().flatMap(({ name, cases }) =>
+    cases.map((test) => ({ group: name, test })),
+  );
+  return filter === undefined
+    ? all
+    : all.filter(({ group, test }) => group === filter || test.name.includes(filter));
 }
 
-async function eachOf<T>(items: T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
+async function eachOf<T>(
+  items: T[],
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = items.values();
   await Promise.all(
     Array.from({ length: width }, async () => {
