@@ -16,8 +16,8 @@ import messages from "../test/conformance/messages.json";
 const ROOT = join(import.meta.dir, "..");
 
 const pages: Record<string, string> = {
-  "docs/reference/cli.md": await cliPage(),
-  "docs/reference/launcher-messages.md": messagesPage(),
+  "docs/reference/cli.md": formatted(await cliPage()),
+  "docs/reference/launcher-messages.md": formatted(messagesPage()),
 };
 const stale = Object.entries(pages).filter(([path, text]) => read(path) !== text);
 if (process.argv.includes("--check")) {
@@ -29,6 +29,16 @@ if (process.argv.includes("--check")) {
     writeFileSync(join(ROOT, path), text);
     console.error(`wrote ${path}`);
   }
+}
+
+/** As `bun fmt` wants it, so that the formatter and the generator agree. */
+function formatted(markdown: string): string {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(
+    [process.execPath, "fmt", "--stdin-filepath=page.md"],
+    { stdin: new TextEncoder().encode(markdown), cwd: ROOT },
+  );
+  if (exitCode !== 0) throw new Error(`bun fmt failed: ${stderr.toString()}`);
+  return stdout.toString();
 }
 
 function read(path: string): string | undefined {

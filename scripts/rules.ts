@@ -171,11 +171,14 @@ export function checkDependencies(
   table: string,
 ): Problem[] {
   const path = "docs/explanation/dependencies.md";
-  const rows = table.split("\n").filter((line) => line.startsWith("|"));
+  const rows = table
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) => line.split("|").map((cell) => cell.trim()));
   return Object.entries(dependencies).flatMap(([name, version]): Problem[] => {
     if (!/^v?\d+\.\d+\.\d+/.test(version))
       return [{ path, message: `${name}: ${version} is no exact version` }];
-    const found = rows.some((row) => row.includes(`\`${name}\``) && row.includes(`| ${version} |`));
+    const found = rows.some((cells) => cells.includes(`\`${name}\``) && cells.includes(version));
     return found ? [] : [{ path, message: `no row for ${name} ${version}` }];
   });
 }
