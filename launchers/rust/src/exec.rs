@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -58,15 +59,40 @@ impl Program {
 
     /// Runs the program as a child and returns its exit code, 128+n for a signal.
     pub fn spawn(&self, base: &Path) -> Result<i32> {
+        let guard = process::hold_signals();
+        let child = self.fork(base, || {
+            guard.release();
+            Ok(())
+        })?;
+        process::attend(child).map_err(|e| start_failure(&self.path(), base, &e))
+    }
+
+    /// Runs the program in `folder` without input; returns its exit code and the end of its output.
+    pub fn capture(&self, base: &Path, folder: &Path) -> Result<(i32, Vec<u8>)> {
+        let failed = |e: io::Error| start_failure(&self.path(), base, &e);
+        let (mut output, writer) = io::pipe().map_err(failed)?;
+        let child = self.fork(base, || {
+            let null = fs::File::open("/dev/null")?;
+            rustix::stdio::dup2_stdin(&null)?;
+            rustix::stdio::dup2_stdout(&writer)?;
+            rustix::stdio::dup2_stderr(&writer)?;
+            std::env::set_current_dir(folder)
+        })?;
+        drop(writer);
+        let tail = process::read_tail(&mut output);
+        Ok((process::wait(child).map_err(failed)?, tail))
+    }
+
+    /// Starts a child that does `before` and becomes the program.
+    fn fork(&self, base: &Path, before: impl FnOnce() -> io::Result<()>) -> Result<libc::pid_t> {
         let failed = |e: &io::Error| start_failure(&self.path(), base, e);
         let (mut report, mut failure) = io::pipe().map_err(|e| failed(&e))?;
-        let guard = process::hold_signals();
         // SAFETY: the process has one thread here, so the child may do anything; it only executes or exits.
         let child = match unsafe { libc::fork() } {
             -1 => return Err(failed(&io::Error::last_os_error())),
             0 => {
-                guard.release();
-                let error = self.replace().raw_os_error().unwrap_or(0);
+                let error = before().err().unwrap_or_else(|| self.replace());
+                let error = error.raw_os_error().unwrap_or(0);
                 let _ = failure.write_all(&error.to_ne_bytes());
                 // SAFETY: ends the child at once, without the parent's clean-up.
                 unsafe { libc::_exit(127) }
@@ -80,7 +106,7 @@ impl Program {
             let _ = process::wait(child);
             return Err(failed(&io::Error::from_raw_os_error(i32::from_ne_bytes(code))));
         }
-        process::attend(child).map_err(|e| failed(&e))
+        Ok(child)
     }
 }
 

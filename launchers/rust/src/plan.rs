@@ -227,7 +227,10 @@ fn read_slot(number: usize, slot: &Field, sealed: bool) -> Result<Slot> {
         size: slot.get("size").required_int(sealed)?,
         offset: 0,
         original_size: slot.get("original_size").int()?,
-        checksum: Checksum::Full(slot.get("checksum").hex_digest("sha256:").or_else(|e| foreign(sealed, e))?.unwrap_or([0; 32])),
+        checksum: match slot.get("checksum").hex_digest("sha256:").or_else(|e| foreign(sealed, e))? {
+            Some(digest) => Checksum::Full(digest),
+            None => Checksum::Short([0; 8]),
+        },
         operations: chain,
         purpose: slot.get("purpose").text_or("", sealed)?,
         lifecycle: lifecycle.unwrap_or(Lifecycle::First),

@@ -1,6 +1,6 @@
 //! Process-wide state: standard descriptors, signals, the file mode mask, waiting for a child.
 
-use std::io;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
@@ -137,6 +137,26 @@ fn ended(child: libc::pid_t) -> io::Result<Option<i32>> {
 
 fn code_of(status: i32) -> i32 {
     if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
+}
+
+/// What is kept of a setup command's output.
+const KEPT_OUTPUT: usize = 64 << 10;
+
+/// Reads to the end and keeps the last part.
+pub fn read_tail(from: &mut impl Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut buffer = [0; 8192];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return kept,
+            Ok(n) => kept.extend_from_slice(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => (),
+            Err(_) => return kept,
+        }
+        if kept.len() > 2 * KEPT_OUTPUT {
+            kept.drain(..kept.len() - KEPT_OUTPUT);
+        }
+    }
 }
 
 /// Waits for `child` without passing anything on.

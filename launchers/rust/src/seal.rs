@@ -88,7 +88,7 @@ fn adopt(slot: &mut Slot, table: &[u8; DESCRIPTOR]) -> Result<()> {
     slot.size = u64_at(table, 24);
     slot.operations = operations::unpack(u64_at(table, 40))
         .map_err(|detail| Failure::new("PSPF_OPERATION").with("slot", &slot.id).with("detail", detail))?;
-    if slot.checksum == Checksum::Full([0; 32]) {
+    if matches!(slot.checksum, Checksum::Short(_)) {
         slot.checksum = Checksum::Short(table[48..56].try_into().expect("eight bytes"));
     }
     if slot.platform.is_none() && slot.lifecycle_text == "platform" {

@@ -2,16 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Component, Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
 
 use crate::command;
 use crate::environ::{Environ, glob};
-use crate::exec;
+use crate::exec::{self, Program};
 use crate::failure::{Failure, Result};
 use crate::field::Field;
 use crate::json::Json;
@@ -19,7 +17,6 @@ use crate::log;
 use crate::plan::{Command, parse_mode};
 use crate::scope::Scope;
 
-const KEPT_OUTPUT: usize = 64 << 10;
 const SHOWN_LINES: usize = 20;
 
 pub enum Setup {
@@ -158,44 +155,13 @@ fn execute(scope: &Scope, environ: &Environ, command: &Command, more: &[PathBuf]
     words.extend(more.iter().map(|path| path.clone().into_os_string()));
     let program = exec::find_program(&words[0], environ, &scope.sealed.package.image)?;
     log::debug(format_args!("setup command {}", words[0].to_string_lossy()));
-    let failed = |e: io::Error| exec::start_failure(&program, &scope.place.base, &e);
-    let (mut output, writer) = io::pipe().map_err(failed)?;
-    let mut child = {
-        let mut process = std::process::Command::new(&program);
-        process.arg0(&words[0]).args(&words[1..]).env_clear().envs(environ.pairs().iter().map(|(n, v)| (n, v)));
-        process.current_dir(&scope.place.dir).stdin(Stdio::null());
-        process.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
-        process.spawn().map_err(failed)?
-    };
-    let tail = read_tail(&mut output);
-    let status = child.wait().map_err(failed)?;
-    if status.success() {
+    let (code, output) = Program::new(&program, &words, environ)?.capture(&scope.place.base, &scope.place.dir)?;
+    if code == 0 {
         return Ok(());
     }
-    log::put(&last_lines(&tail));
+    log::put(&last_lines(&output));
     let name: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-    Err(Failure::new("SETUP_FAILED").with("name", name.join(" ")).with("actual", exit_code(status)))
-}
-
-fn exit_code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
-}
-
-/// Reads to the end and keeps the last part.
-fn read_tail(from: &mut impl Read) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let mut buffer = [0; 8192];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return kept,
-            Ok(n) => kept.extend_from_slice(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => (),
-            Err(_) => return kept,
-        }
-        if kept.len() > 2 * KEPT_OUTPUT {
-            kept.drain(..kept.len() - KEPT_OUTPUT);
-        }
-    }
+    Err(Failure::new("SETUP_FAILED").with("name", name.join(" ")).with("actual", code))
 }
 
 fn last_lines(output: &[u8]) -> String {
@@ -215,6 +181,7 @@ mod tests {
         let shown = last_lines(text.as_bytes());
         assert!(shown.starts_with("line 30\n") && shown.ends_with("line 49\n"));
         assert_eq!(last_lines(b"\n"), "");
-        assert_eq!(read_tail(&mut &vec![b'x'; 1_000_000][..]).len() % 8192, (KEPT_OUTPUT + 0) % 8192 + 1_000_000 % 8192);
+        let long = crate::process::read_tail(&mut &vec![b'x'; 1_000_000][..]).len();
+        assert!((64 << 10..=128 << 10).contains(&long), "{long}");
     }
 }

@@ -1,0 +1,19 @@
+//! Link settings that must hold however cargo is called: no unwind tables, no build id, and on x86-64 small relocations and one
+//! copy of equal functions. Together they make the launcher a quarter smaller.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=link/discard.ld");
+    let target = |name: &str| std::env::var(format!("CARGO_CFG_TARGET_{name}")).unwrap_or_default();
+    let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    if target("OS") != "linux" || target("ENV") != "gnu" || !release {
+        return;
+    }
+    let script = format!("-Wl,-T,{}/link/discard.ld", env!("CARGO_MANIFEST_DIR"));
+    let common = ["-Wl,--build-id=none", "-Wl,--no-eh-frame-hdr", &script];
+    // Rust's own linker, the default on this target, knows these; the cross linkers of other targets may not.
+    let x86 = ["-Wl,-z,pack-relative-relocs", "-Wl,--icf=all"].into_iter().filter(|_| target("ARCH") == "x86_64");
+    for flag in common.into_iter().chain(x86) {
+        println!("cargo::rustc-link-arg-bins={flag}");
+    }
+}
