@@ -150,7 +150,7 @@ async function stageWith(
     ...native.appLibraries,
   ];
   checkEntryPoints(commands, [...site, ...ownTree], runtime, python);
-  const hasPth = site.some((entry) => /^[^/]+\.pth$/.test(entry.path));
+  const pth = site.map((entry) => entry.path).filter((path) => /^[^/{}]+\.pth$/.test(path));
   const start = (name: string) => startCommand(programName, name, project.optimisation);
   return {
     version: own?.version ?? project.version ?? "0",
@@ -164,9 +164,7 @@ async function stageWith(
       entries: Object.fromEntries([...commands.keys()].map((name) => [name, start(name)])),
     },
     runtime: { env: { unset: UNSET } },
-    setup: [
-      { type: "execute", command: prepareCommand(runtime.programPath, python.version, hasPth) },
-    ],
+    setup: [{ type: "execute", command: prepareCommand(runtime.programPath, python.version, pth) }],
     report: report(python, runtime, resolution, native, [...bytecode.skipped.values()].flat()),
   };
 }

@@ -17,13 +17,13 @@ import { type ObjectReference, parseObjectReference } from "./names.ts";
 /** Where the preparing program lies in a work environment. */
 export const PREPARE_PATH = "lib/sealift/prepare.py";
 
-/** Arguments: work environment, runtime, dependencies, interpreter below the runtime, version, whether `.pth` files are to be read. */
+/** Arguments: work environment, runtime, dependencies, interpreter below the runtime, version, then the `.pth` files of the dependencies. */
 const PREPARE = `\
 """Turns this work environment into a virtual environment over a shared runtime. Runs once, before the first start."""
 import os
 import sys
 
-workenv, runtime, site, program, version, has_pth = sys.argv[1:7]
+workenv, runtime, site, program, version = sys.argv[1:6]
 name = os.path.basename(program)
 bin_folder = os.path.join(workenv, "bin")
 packages = os.path.join(workenv, "lib", name, "site-packages")
@@ -62,8 +62,10 @@ link(os.path.join(runtime, program), interpreter)
 for alias in ("python3", "python"):
     link(name, os.path.join(bin_folder, alias))
 # Escaped to ASCII, because the encoding of .pth files depends on the locale.
-line = "import site; site.addsitedir(%s)" if has_pth == "1" else "import sys; sys.path.append(%s)"
-write(os.path.join(packages, "_sealift.pth"), (line % ascii(site) + "\\n").encode("ascii"))
+# The .pth files are known, so that no start has to list the folder for them.
+lines = ["import sys; sys.path.append(%a)" % site]
+lines += ["import site; site.addpackage(%a, %a, None)" % (site, pth) for pth in sys.argv[6:]]
+write(os.path.join(packages, "_sealift.pth"), ("\\n".join(lines) + "\\n").encode("ascii"))
 libexec = os.path.join(workenv, "libexec")
 for script in sorted(os.listdir(libexec)):
     with open(os.path.join(libexec, script), "rb") as file:
@@ -74,21 +76,10 @@ export function prepareEntry(): TreeEntry {
   return textEntry(PREPARE_PATH, PREPARE);
 }
 
-/** The setup command that runs it. */
-export function prepareCommand(programPath: string, version: string, hasPth: boolean): string[] {
-  return [
-    `{slot:runtime}/${programPath}`,
-    "-I",
-    "-S",
-    "-B",
-    `{workenv}/${PREPARE_PATH}`,
-    "{workenv}",
-    "{slot:runtime}",
-    "{slot:site}",
-    programPath,
-    version,
-    hasPth ? "1" : "0",
-  ];
+/** The setup command that runs it; `pth` are the `.pth` files at the root of the dependencies. */
+export function prepareCommand(programPath: string, version: string, pth: string[]): string[] {
+  const program = [`{slot:runtime}/${programPath}`, "-I", "-S", "-B", `{workenv}/${PREPARE_PATH}`];
+  return [...program, "{workenv}", "{slot:runtime}", "{slot:site}", programPath, version, ...pth];
 }
 
 /** The command that starts `name`; `flags` stand before the script. */

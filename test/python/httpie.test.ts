@@ -2,7 +2,7 @@
  * HTTPie from the index to a root that holds the C library and nothing else: staged, laid out as a launcher does it, started.
  * Downloads are kept between runs below `build/`. Skipped, with the reason, where there is no index, no Python or no bubblewrap.
  */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +13,9 @@ import { hostPlatform } from "../../lib/launcher/mod.ts";
 import { readPyproject, type StagedPython, stagePython } from "../../lib/python/mod.ts";
 import { bareRoot } from "../../scripts/bare-root.ts";
 import { needPackages } from "../support/debian.ts";
+
+// Machines that run other things beside may need long for a cold cache.
+setDefaultTimeout(300_000);
 
 const CACHE = join(import.meta.dir, "..", "..", "build", "test", "python-cache");
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "sealift-httpie-")));
@@ -71,7 +74,7 @@ function inBareRoot(place: string, command: string[]): Promise<Awaited<ReturnTyp
   const filled = command.map((word) =>
     word.replaceAll("{workenv}", "/p/work").replace(/\{slot:(\w+)\}/g, "/p/store-$1"),
   );
-  return run(["bwrap", ...bareRoot(), "--bind", place, "/p", ...filled], { timeoutMs: 60_000 });
+  return run(["bwrap", ...bareRoot(), "--bind", place, "/p", ...filled], { timeoutMs: 120_000 });
 }
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -86,7 +89,7 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
       const done = await inBareRoot(place, step.command);
       expect({ code: done.code, stderr: text(done.stderr) }).toEqual({ code: 0, stderr: "" });
     }
-  }, 60_000);
+  });
 
   test("says its version", async () => {
     const { code, stdout, stderr } = await inBareRoot(place, [...of.execution.argv, "--version"]);
@@ -178,7 +181,7 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
     expect(again.slots.map((s) => digest(s.content.entries))).toEqual(
       of.slots.map((s) => digest(s.content.entries)),
     );
-  }, 60_000);
+  });
 
   test("bytecode made anew in another place has the same bytes", async () => {
     const other = context({ cacheDir: mkdtempSync(join(folder, "cache-")) });
@@ -193,7 +196,7 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
       };
       expect(await bytes(a)).toBe(await bytes(b));
     }
-  }, 120_000);
+  });
 
   test("a requirement that does not exist is uv's explanation, not a stack", async () => {
     await expect(stage(context(), ["httpie>99"], "httpie:main")).rejects.toMatchObject({

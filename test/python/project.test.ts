@@ -182,7 +182,11 @@ test("start commands are isolated and say the optimisation", () => {
     "{workenv}/libexec/x",
   ]);
   expect(startCommand("python3.11", "x", 2)).toContain("-OO");
-  expect(prepareCommand("bin/python3.11", "3.11.7", false).at(-1)).toBe("0");
+  expect(prepareCommand("bin/python3.11", "3.11.7", ["a.pth"]).slice(-3)).toEqual([
+    "bin/python3.11",
+    "3.11.7",
+    "a.pth",
+  ]);
 });
 
 test("a start script imports, guards, calls and passes the exit code on", () => {
