@@ -108,11 +108,6 @@ export class FrameWalk {
     if (this.frames === 0) throw zstdError("ZSTD_DATA", "is empty");
   }
 
-  /** Whether the walk stands between frames. */
-  get between(): boolean {
-    return this.#state === "frame" && this.#held === 0;
-  }
-
   #readFrame(): void {
     const bytes = this.#pending.subarray(0, this.#held);
     if (this.#held >= 4 && (word(bytes, 0) & 0xfffffff0) >>> 0 === SKIPPABLE) {
