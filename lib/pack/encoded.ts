@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
  * Source files that already are what `operations` says, as the earlier builders took them, and how to tell them from files
  * that are still to be packed. What begins like it must also decode to its end: those builders believed the label.
  */
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 
 import { FormatError, SealiftError } from "../base/mod.ts";
@@ -81,9 +81,4 @@ async function membersOf(stream: AsyncIterable<Uint8Array>): Promise<TreeEntry[]
   const members: TreeEntry[] = [];
   for await (const { entry } of readTar(stream)) members.push(entry);
   return members;
-}
-
-/** Size of a file that is stored as it is. */
-export function storedSize(path: string): number {
-  return statSync(path).size;
 }

@@ -47,7 +47,9 @@ export function detectProject(
       },
     );
   }
-  const files = names.filter((file) => statSync(join(root, file)).isFile());
+  const files = names.filter((file) =>
+    statSync(join(root, file), { throwIfNoEntry: false })?.isFile(),
+  );
   const jar = files.find((file) => file.endsWith(".jar"));
   if (jar)
     return {
@@ -85,6 +87,7 @@ function program(
   file: string,
 ): Pick<Detected, "kind" | "main" | "interpreter" | "because"> | undefined {
   const head = readHead(join(root, file));
+  if (head === undefined) return undefined;
   const isExecutable = (statSync(join(root, file)).mode & 0o111) !== 0;
   const isNative = ["7f454c46", "cffaedfe", "cafebabe"].includes(
     head.subarray(0, 4).toString("hex"),
@@ -104,13 +107,18 @@ function program(
   };
 }
 
-function readHead(path: string): Buffer {
+/** The first bytes, or nothing when the file cannot be read: then it is not what the folder is about. */
+function readHead(path: string): Buffer | undefined {
   const head = Buffer.alloc(256);
-  const file = openSync(path, "r");
   try {
-    return head.subarray(0, readSync(file, head, 0, head.length, 0));
-  } finally {
-    closeSync(file);
+    const file = openSync(path, "r");
+    try {
+      return head.subarray(0, readSync(file, head, 0, head.length, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return undefined;
   }
 }
 

@@ -27,6 +27,8 @@ export interface KeyOptions {
 export interface ChosenKey {
   /** A sentence part: "the key file release.key". */
   origin: string;
+  /** The private key file, when there is one. */
+  file?: string;
   /** The default key does not exist yet; `open` makes it. */
   isNew: boolean;
   open(): Promise<Signer>;
@@ -50,6 +52,7 @@ export function chooseKey(
   if (file !== undefined) {
     return {
       origin: `the key file ${file}`,
+      file,
       isNew: false,
       open: () => loadSigner(file, { passphrase }),
     };
@@ -82,7 +85,7 @@ function defaultKey(env: Env, passphrase: () => Promise<string | undefined>): Ch
     }
     return loadSigner(path, { passphrase });
   };
-  return { origin: `your default key ${path}`, isNew, open };
+  return { origin: `your default key ${path}`, file: path, isNew, open };
 }
 
 /** @returns undefined when another process made the key meanwhile */

@@ -16,6 +16,7 @@ import { checkLayout } from "./layout.ts";
 import { writerManifest } from "./manifest.ts";
 import type { PackedOutput, PackOptions, PackReport } from "./options.ts";
 import { type Output, planOutputs } from "./output.ts";
+import { refuseOwnFiles } from "./own.ts";
 import type { Project } from "./project.ts";
 import { addPython } from "./python.ts";
 import { isFor, type StagedSlot, stageSlot } from "./stage.ts";
@@ -54,8 +55,14 @@ export async function packProject(
   try {
     const report = emptyReport(project, key, options);
     const planned: Planned[] = [];
-    for (const output of outputs)
-      planned.push(await plan(ctx, project, output, { options, scratch, report }));
+    const scope: Scope = {
+      options,
+      scratch,
+      report,
+      key: key.file,
+      outputs: outputs.map(({ path }) => path),
+    };
+    for (const output of outputs) planned.push(await plan(ctx, project, output, scope));
     report.outputs = planned.map(describe);
     if (options.dryRun) return report;
     const signer = await key.open();
@@ -107,6 +114,10 @@ function refuseForeignTest(outputs: Output[]): void {
 
 interface Scope {
   options: PackOptions;
+  /** Private key file. */
+  key: string | undefined;
+  /** Paths of all packages that are made. */
+  outputs: string[];
   scratch: string;
   report: PackReport;
 }
@@ -125,6 +136,7 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
     const stage = { root: source.root, compression, ...(override && { override }) };
     own.push(await stageSlot(spec, stage));
   }
+  refuseOwnFiles(own, { key: scope.key, outputs: scope.outputs });
   const staged = await addPython(ctx, source, own, {
     platform,
     scratch: scope.scratch,

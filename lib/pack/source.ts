@@ -15,6 +15,14 @@ export type Source =
 
 /** @throws EnvironmentError `SOURCE_MISSING`; FormatError `SOURCE_TYPE`, `SOURCE_FILTER` */
 export async function findSource(spec: SlotSpec): Promise<Source> {
+  try {
+    return await find(spec);
+  } catch (error) {
+    throw ioError(error);
+  }
+}
+
+async function find(spec: SlotSpec): Promise<Source> {
   const path = resolve(spec.base, spec.source);
   const info = statSync(path, { throwIfNoEntry: false });
   const found =
@@ -55,7 +63,8 @@ async function fromPath(spec: SlotSpec, path: string): Promise<Source> {
 
 async function scan(spec: SlotSpec, folder: string): Promise<TreeEntry[]> {
   try {
-    return await scanTree(folder, {
+    // Through its real path, so that a source of an entry names the file itself.
+    return await scanTree(realpathSync(folder), {
       ...(spec.include && { include: spec.include }),
       ...(spec.exclude && { exclude: spec.exclude }),
     });
@@ -65,7 +74,8 @@ async function scan(spec: SlotSpec, folder: string): Promise<TreeEntry[]> {
 }
 
 function fileSource(spec: SlotSpec, path: string): Source {
-  const info = statSync(path);
+  const info = statSync(path, { throwIfNoEntry: false });
+  if (info === undefined) throw missing(spec, "is a symbolic link to nothing");
   if (!info.isFile()) {
     throw new FormatError(
       "SOURCE_TYPE",

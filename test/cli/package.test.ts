@@ -220,6 +220,48 @@ describe("run", () => {
     expect((await sealift(["run", foreign, "--dry-run"])).out).toContain("embedded launcher");
   });
 
+  test("a trust store decides, and who runs it may relax that to a warning", async () => {
+    const trust = join(folder, "run-trust.d");
+    mkdirSync(trust);
+    await sealift(["keygen", "--out-dir", join(folder, "run-keys")]);
+    const [stranger = ""] = readdirSync(join(folder, "run-keys")).filter((name) =>
+      name.endsWith(".pub"),
+    );
+    writeFileSync(join(trust, "a.pub"), readFileSync(join(folder, "run-keys", stranger)));
+    const env = { SEALIFT_TRUST_DIR: trust };
+    expect(await sealift(["run", app], env)).toMatchObject({ code: 1, out: "" });
+    const relaxed = await sealift(["run", app], { ...env, SEALIFT_VALIDATION: "relaxed" });
+    expect([relaxed.code, relaxed.out, relaxed.err]).toEqual([
+      0,
+      "hello\n",
+      expect.stringContaining("warning"),
+    ]);
+    expect((await sealift(["run", app], { ...env, SEALIFT_VALIDATION: "off" })).code).not.toBe(0);
+  });
+
+  test("starts a package for the earlier launchers with our own", async () => {
+    const file = join(folder, "compat.psp");
+    const manifest = join(folder, "compat.toml");
+    writeFileSync(manifest, MANIFEST.replace(/\[execution.entries\]\nother.*\n/, ""));
+    await sealift([
+      "pack",
+      "-m",
+      manifest,
+      "--compat",
+      "flavorpack",
+      "--key-seed",
+      "x",
+      "-o",
+      file,
+    ]);
+    const { code, out } = await sealift(["run", file, "--json"]);
+    expect([code, JSON.parse(out).launcher]).toEqual([0, "embedded"]);
+    expect((await sealift(["run", file])).out).toBe("hello\n");
+    expect(
+      JSON.parse((await sealift(["verify", file, "--json"])).out).coverage.percent,
+    ).toBeLessThan(100);
+  });
+
   test("--json answers with the exit code and keeps the program off stdout", async () => {
     const { code, out, err } = await sealift(["run", app, "--json"]);
     expect([code, JSON.parse(out)]).toMatchObject([

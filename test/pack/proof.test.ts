@@ -1,6 +1,13 @@
 /** Which key signs, what is proven before it does, and the profile for the earlier launchers. */
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
 import { run } from "../../lib/base/mod.ts";
@@ -64,6 +71,44 @@ describe("keys", () => {
     expect(
       (await pack(project, HEAD + SCRIPT, { keySeed: "env", force: true })).key.fingerprint,
     ).not.toBe(expected);
+  });
+});
+
+describe("what must not go in", () => {
+  const ALL = '[[slots]]\nid = "all"\nsource = "./"\ntarget = "all"\n';
+
+  test("the key that signs, also through a link to its folder", async () => {
+    using project = folder();
+    await pack(project, HEAD + SCRIPT, { keySeed: undefined, output: join(project.path, "a.psp") });
+    const key = join(project.path, "project/keys/release.key");
+    project.put({
+      "keys/release.key": readFileSync(join(project.path, "config/sealift/keys/default.key")),
+    });
+    symlinkSync(join(project.path, "project"), join(project.path, "linked"));
+    const outside = { keySeed: undefined, output: join(project.path, "b.psp") };
+    const manifest = HEAD + SCRIPT + ALL;
+    expect(await problem(() => pack(project, manifest, { ...outside, key }))).toContain(
+      "KEY_PACKED: Slot all",
+    );
+    const linked = join(project.path, "linked/keys/release.key");
+    expect(await problem(() => pack(project, manifest, { ...outside, key: linked }))).toContain(
+      "KEY_PACKED",
+    );
+    const signing = `${manifest}[signing]\nkey = "keys/release.key"\n`;
+    expect(await problem(() => pack(project, signing, outside))).toContain("KEY_PACKED");
+    expect(existsSync(outside.output)).toBe(false);
+    await pack(project, manifest.replace('target = "all"', 'target = "all"\nexclude = ["keys"]'), {
+      ...outside,
+      key,
+    });
+  });
+
+  test("the package of an earlier run", async () => {
+    using project = folder();
+    await pack(project, HEAD + SCRIPT + ALL);
+    expect(await problem(() => pack(project, HEAD + SCRIPT + ALL, { force: true }))).toContain(
+      "OUTPUT_PACKED: Slot all",
+    );
   });
 });
 
