@@ -10,6 +10,7 @@ import {
   Sha256,
   unzstdChunks,
 } from "../codec/mod.ts";
+import { Garbage } from "./_garbage.ts";
 import { digest64 } from "./descriptor.ts";
 import { MAX_FOREIGN_SLOT } from "./layout.ts";
 import type { Operation } from "./operations.ts";
@@ -51,12 +52,14 @@ export async function* decodedSlot(pkg: Package, i: number): AsyncGenerator<Uint
     slot.chunks === undefined
       ? unpackStream(stored, slot.operations, max)
       : unzstdChunks(stored, slot.chunks);
+  const garbage = new Garbage();
   let total = 0;
   try {
     for await (const piece of stream) {
       total += piece.length;
       if (total > max) break;
       yield piece;
+      garbage.add(piece.length);
     }
   } catch (error) {
     throw inSlot(pkg, slot, error);

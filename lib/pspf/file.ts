@@ -48,6 +48,16 @@ export class PackageFile {
     }
   }
 
+  /** Hands the bytes of `range` on through one buffer of 1 MiB, which `write` must be done with when it returns. */
+  async copy(range: Range, write: (piece: Uint8Array) => Promise<void>): Promise<void> {
+    const buffer = new Uint8Array(Math.min(PIECE, range.end - range.start));
+    for (let at = range.start; at < range.end; at += buffer.length) {
+      const piece = buffer.subarray(0, Math.min(buffer.length, range.end - at));
+      await this.fill(piece, at);
+      await write(piece);
+    }
+  }
+
   async close(): Promise<void> {
     await this.handle.close();
   }

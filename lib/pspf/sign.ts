@@ -104,7 +104,7 @@ async function rewrite(
   const out = options.out ?? pkg.path;
   const force = options.out === undefined || options.force === true;
   await using file = await AtomicFile.create(out, { force, mode: pkg.file.mode });
-  for await (const piece of pkg.file.stream({ start: 0, end: pkg.size })) await file.write(piece);
+  await pkg.file.copy({ start: 0, end: pkg.size }, (piece) => file.write(piece));
   const start = pkg.layout.trailer.start + MAGIC_START.length;
   await file.writeAt(index, start);
   await file.commit();

@@ -17,10 +17,11 @@ import {
   zstdFileChunks,
   zstdTree,
 } from "../codec/mod.ts";
+import { Garbage } from "./_garbage.ts";
 import { unpackStream } from "./decode.ts";
 import { PackageFile } from "./file.ts";
 import { type CheckedSlot, wrong } from "./input.ts";
-import { MAX_FOREIGN_SLOT } from "./layout.ts";
+import { MAX_FOREIGN_SLOT, type Range } from "./layout.ts";
 
 type Bytes = AsyncIterable<Uint8Array>;
 
@@ -31,9 +32,11 @@ export interface StagedSlot {
   /** SHA-256 of the stored bytes, 64 hex digits. */
   checksum: string;
   chunks?: Array<[number, number]>;
-  /** The stored bytes again, in pieces. */
-  read(): Bytes;
+  /** Hands the stored bytes on in pieces, each valid until `write` returns. */
+  copy(write: Write): Promise<void>;
 }
+
+type Write = (piece: Uint8Array) => Promise<void>;
 
 export interface StageOptions {
   /** Seconds since 1970, for tar members without a time. */
@@ -121,19 +124,17 @@ class Sink {
       originalSize,
       checksum: this.hash.hex(),
       ...(chunks === undefined ? {} : { chunks }),
-      read: () => readBack(stage, start, size),
+      copy: (write) => copyFile(stage.temporary, { start, end: start + size }, write),
     };
   }
 }
 
-async function* readBack(
-  stage: AtomicFile,
-  start: number,
-  size: number,
-): AsyncGenerator<Uint8Array> {
-  const piece = 1 << 20;
-  for (let at = 0; at < size; at += piece) {
-    yield await stage.readAt(start + at, Math.min(piece, size - at));
+async function copyFile(path: string, range: Range | undefined, write: Write): Promise<void> {
+  const file = await PackageFile.open(path);
+  try {
+    await file.copy(range ?? { start: 0, end: file.size }, write);
+  } finally {
+    await file.close();
   }
 }
 
@@ -182,10 +183,12 @@ async function stageChunks(
 ): Promise<StagedSlot> {
   const sink = new Sink(stage);
   const chunks: Array<[number, number]> = [];
+  const garbage = new Garbage();
   let originalSize = 0;
   let chunkStart = 0;
   for await (const { stored, original, end } of pieces) {
     await sink.write(stored);
+    garbage.add(stored.length);
     if (!end) continue;
     chunks.push([sink.size - chunkStart, original]);
     chunkStart = sink.size;
@@ -200,9 +203,7 @@ function stageBytes(bytes: Uint8Array): StagedSlot {
     size: bytes.length,
     originalSize: bytes.length,
     checksum: new Sha256().update(bytes).hex(),
-    read: async function* () {
-      yield bytes;
-    },
+    copy: (write) => write(bytes),
   };
 }
 
@@ -213,26 +214,28 @@ async function stageInPlace(
 ): Promise<StagedSlot> {
   const hash = new Sha256();
   let size = 0;
-  for await (const piece of wholeFile(path)) {
+  await copyFile(path, undefined, async (piece) => {
     hash.update(piece);
     size += piece.length;
     advance(piece.length);
-  }
+  });
   const checksum = hash.hex();
-  return { size, originalSize: size, checksum, read: () => unchanged(slot, path, checksum) };
+  const copy = (write: Write) => copyUnchanged(slot, path, checksum, write);
+  return { size, originalSize: size, checksum, copy };
 }
 
 /** The file once more; an error when it is not what was hashed. */
-async function* unchanged(
+async function copyUnchanged(
   slot: CheckedSlot,
   path: string,
   checksum: string,
-): AsyncGenerator<Uint8Array> {
+  write: Write,
+): Promise<void> {
   const hash = new Sha256();
-  for await (const piece of wholeFile(path)) {
+  await copyFile(path, undefined, async (piece) => {
     hash.update(piece);
-    yield piece;
-  }
+    await write(piece);
+  });
   if (hash.hex() === checksum) return;
   throw new EnvironmentError("FILE_CHANGED", `${path}: changed while slot ${slot.id} was packed`, {
     hint: "Pack again when nothing writes to the file.",

@@ -155,7 +155,7 @@ async function writeParts(
   await file.write(parts.table);
   for (const [i, slot] of staged.entries()) {
     await padTo(file, layout.slots[i]?.start as number);
-    for await (const piece of slot.read()) await file.write(piece);
+    await slot.copy((piece) => file.write(piece));
   }
   await file.write(MAGIC_START);
   await file.write(parts.index);
