@@ -33,7 +33,7 @@ export const list = command({
   args: storeArgs,
   examples: [
     ["sealift trust list", "Who is trusted here"],
-    ["sealift trust list --system --json", "The machine's store, for a program"],
+    ["sealift trust list --json", "The same for a program"],
   ],
   data: v.strictObject({
     /** Absent when there is no store. */
@@ -144,7 +144,7 @@ export const remove = command({
     ...storeArgs,
   },
   examples: [
-    ["sealift trust remove acme", "Stop trusting a key"],
+    ["sealift trust remove acme --yes", "Stop trusting a key"],
     ["sealift trust remove acme --revoked --yes", "Take back a revocation"],
   ],
   data: v.strictObject({
@@ -195,7 +195,10 @@ export const revoke = command({
   },
   examples: [
     ["sealift trust revoke acme", "Refuse a key from now on"],
-    ["sealift trust revoke stolen.pub --system", "For everyone on this machine"],
+    [
+      "sealift trust revoke stolen.pub --yes",
+      "A key that was never in the store, without being asked",
+    ],
   ],
   data: v.strictObject({
     store: v.string(),
@@ -272,7 +275,7 @@ export const unpin = command({
     ...storeArgs,
   },
   examples: [
-    ["sealift trust unpin report", "Remove every pin of a package"],
+    ["sealift trust unpin report --yes", "Remove every pin of a package"],
     ["sealift trust unpin report old.pub --yes", "Remove one of them"],
   ],
   data: PinData,

@@ -304,8 +304,8 @@ export const remove = command({
   description: "The package makes it again on its next start. What runs or is being set up stays.",
   args: { id: { ...ID, repeat: true } },
   examples: [
-    ["sealift workenv remove report", "Ask, then remove one"],
-    ["sealift workenv remove report-1.4.0 --yes", "Remove without asking"],
+    ["sealift workenv remove report --yes", "Remove one by its name"],
+    ["sealift workenv remove report-1.4.0 --yes", "Remove one version of it"],
   ],
   data: Removal,
   async run(context, args) {
