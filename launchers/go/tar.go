@@ -106,7 +106,7 @@ func endOfArchive(rest *positioned, tail int64, part tarPart, buffer []byte) err
 	switch {
 	case part == innerChunk && tail == 0:
 		return nil
-	case part == innerChunk || tail == 0 || (part == lastChunk && tail != 2*tarBlock):
+	case part == innerChunk || tail <= 0 || (part == lastChunk && tail != 2*tarBlock):
 		return errTar
 	}
 	for {
