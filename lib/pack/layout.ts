@@ -4,6 +4,7 @@
  * All of this would otherwise be found by the user at the first start.
  */
 import { FormatError, suggest } from "../base/mod.ts";
+import type { Platform } from "../launcher/mod.ts";
 import { slotNames, withoutWorkenv } from "./_placeholder.ts";
 import { splitWords } from "./_words.ts";
 import type { Project } from "./project.ts";
@@ -30,19 +31,24 @@ export interface CheckedLayout {
 type Commands = Pick<Project, "execution" | "runtime" | "workenv" | "setup">;
 
 /** @throws FormatError `SLOT_COLLISION`, `PLACEHOLDER`, `PROGRAM_MISSING`, `PROGRAM_MODE`, `SETUP_PATH` */
-export function checkLayout(project: Commands, slots: StagedSlot[]): CheckedLayout {
+export function checkLayout(
+  project: Commands,
+  slots: StagedSlot[],
+  platform: Platform,
+): CheckedLayout {
   const places = new Map<Place, Tree>();
   for (const slot of slots) if (placeOf(slot) !== "store") addToPlace(places, slot);
   checkPlaceholders(project, slots);
   for (const step of project.setup) checkSetupPath(step);
   const hostPrograms = new Set<string>();
+  const scope: Scope = {
+    slots,
+    workenv: places.get("workenv") ?? new Map(),
+    setup: project.setup,
+    hasModes: !platform.startsWith("windows"),
+  };
   for (const words of commandsOf(project)) {
-    const host = checkProgram(
-      words[0] as string,
-      slots,
-      places.get("workenv") ?? new Map(),
-      project.setup,
-    );
+    const host = checkProgram(words[0] as string, scope);
     if (host) hostPrograms.add(host);
   }
   return { hostPrograms: [...hostPrograms].sort() };
@@ -144,20 +150,24 @@ function checkSetupPath(step: SetupStep): void {
   );
 }
 
+interface Scope {
+  slots: StagedSlot[];
+  workenv: Tree;
+  setup: SetupStep[];
+  /** Whether the system asks for the execute bit. */
+  hasModes: boolean;
+}
+
 /** @returns the word, when the program is not part of the package */
-function checkProgram(
-  word: string,
-  slots: StagedSlot[],
-  workenv: Tree,
-  setup: SetupStep[],
-): string | undefined {
+function checkProgram(word: string, scope: Scope): string | undefined {
+  const { slots, workenv, setup, hasModes } = scope;
   const shared = /^\{slot:([^{}]*)\}(?:\/(.*))?$/.exec(word);
   if (shared) {
     const slot = slots.find(({ input }) => input.id === shared[1]) as StagedSlot;
     const tree: Tree = new Map(
       slot.members.map((member) => [member.path.toLowerCase(), { member, slot: slot.input.id }]),
     );
-    checkExecutable(word, normal(shared[2] ?? ""), tree);
+    checkExecutable(word, normal(shared[2] ?? ""), tree, hasModes);
   } else if (word.startsWith("{workenv}")) {
     const path = normal(withoutWorkenv(word));
     // A setup command may make the program; then nothing can be said here.
@@ -167,7 +177,7 @@ function checkProgram(
     const written = setup.some(
       (step) => "path" in step && normal(withoutWorkenv(step.path)) === path,
     );
-    if (!made && !written) checkExecutable(word, path, workenv);
+    if (!made && !written) checkExecutable(word, path, workenv, hasModes);
   } else if (!word.startsWith("{")) {
     return word;
   }
@@ -182,7 +192,7 @@ function normal(path: string): string {
     .join("/");
 }
 
-function checkExecutable(word: string, path: string, tree: Tree): void {
+function checkExecutable(word: string, path: string, tree: Tree, hasModes: boolean): void {
   const found = follow(tree, path);
   if (found === "outside") return;
   if (found?.type !== "file" && found?.type !== "hardlink") {
@@ -197,7 +207,7 @@ function checkExecutable(word: string, path: string, tree: Tree): void {
       details: { program: word },
     });
   }
-  if ((found.mode & 0o111) === 0) {
+  if (hasModes && (found.mode & 0o111) === 0) {
     throw new FormatError(
       "PROGRAM_MODE",
       `${word}: is packed with mode 0${found.mode.toString(8)} and cannot be executed`,

@@ -150,7 +150,7 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const project = isCompat ? compatProject(staged.project) : staged.project;
   const slots = isCompat ? staged.slots.map((slot) => compatSlot(slot, notes)) : staged.slots;
   for (const note of notes) if (!report.notes.includes(note)) report.notes.push(note);
-  const { hostPrograms } = checkLayout(project, slots);
+  const { hostPrograms } = checkLayout(project, slots, platform);
   const stub = await findStub(
     options.launcher ?? source.launcher ?? "auto",
     options.launcherBin,

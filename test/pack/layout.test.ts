@@ -47,7 +47,7 @@ function commands(
 }
 
 const check = (argv: string[], slots: StagedSlot[], more: Partial<Project> = {}) =>
-  checkLayout(commands(argv, more), slots);
+  checkLayout(commands(argv, more), slots, "linux_amd64");
 
 describe("checkLayout()", () => {
   test("accepts programs of the package and lists those of the target", () => {
@@ -64,6 +64,7 @@ describe("checkLayout()", () => {
     const found = checkLayout(
       { execution: { argv: ["{workenv}//app/./bin/run"], entries }, setup: [] },
       [tree, shared],
+      "linux_amd64",
     );
     expect(found.hostPrograms).toEqual(["python3"]);
     expect(
@@ -133,6 +134,14 @@ describe("checkLayout()", () => {
     for (const other of [{ share: true }, { lifecycle: "config" }, { lifecycle: "temp" }]) {
       check(["/bin/sh"], [a, slot("b", { target: "bin/run", ...other })]);
     }
+  });
+
+  test("asks for the execute bit only where the system does", async () => {
+    const tool = slot("a", { target: "bin/a.exe", members: { "": 0o644 } });
+    expect(
+      checkLayout(commands(["{workenv}/bin/a.exe"]), [tool], "windows_amd64").hostPrograms,
+    ).toEqual([]);
+    expect(await problem(() => check(["{workenv}/bin/a.exe"], [tool]))).toContain("PROGRAM_MODE");
   });
 
   test("says nothing about programs that setup makes", async () => {
