@@ -76,6 +76,8 @@ struct Shared<'a> {
     image: &'a Image,
     progress: &'a Progress,
     stop: AtomicBool,
+    /// Workers that ended.
+    done: AtomicUsize,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -88,12 +90,14 @@ pub fn run(image: &Image, work: &[Work], progress: &Progress) -> Result<()> {
         push_jobs(&mut jobs, item, &turns[i], files[i].as_ref());
     }
     progress.expect(work.iter().map(|item| item.slot.original_size.unwrap_or(item.slot.size)).sum());
-    let shared = Shared { image, progress, stop: AtomicBool::new(false), failure: Mutex::new(None) };
+    let shared = Shared { image, progress, stop: AtomicBool::new(false), done: AtomicUsize::new(0), failure: Mutex::new(None) };
     let next = AtomicUsize::new(0);
     let workers = worker_count(&jobs);
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(|| labour(&shared, &jobs, &next, &turns))).collect();
-        progress.watch(|| threads.iter().all(|thread| thread.is_finished()));
+        for _ in 0..workers {
+            scope.spawn(|| labour(&shared, &jobs, &next, &turns));
+        }
+        progress.watch(|| shared.done.load(Ordering::Acquire) == workers);
     });
     if let Some(failure) = shared.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(failure);
@@ -171,6 +175,7 @@ fn labour(shared: &Shared, jobs: &[Job], next: &AtomicUsize, turns: &[Turns]) {
             turns.changed.notify_all();
         }
     }
+    shared.done.fetch_add(1, Ordering::Release);
     shared.progress.wake();
 }
 
