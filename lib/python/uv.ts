@@ -142,7 +142,15 @@ async function uv(
     "--no-python-downloads",
     ...(ctx.offline ? ["--offline"] : []),
   ];
-  const env = { ...ctx.env, ...pipIndexes(ctx.env), ...call.env, VIRTUAL_ENV: undefined };
+  // The system's certificates, as sealift itself uses them: networks that inspect traffic are common where packages are made.
+  const certificates = { UV_SYSTEM_CERTS: "true", UV_NATIVE_TLS: "true" };
+  const env = {
+    ...certificates,
+    ...ctx.env,
+    ...pipIndexes(ctx.env),
+    ...call.env,
+    VIRTUAL_ENV: undefined,
+  };
   const { code, stdout, stderr } = await run([tool.path, ...argv, ...global], {
     cwd: call.cwd,
     env,

@@ -1,10 +1,11 @@
 /** Every command line that the documentation shows is run as it stands, page by page, in a folder of its own. */
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { freshBinary } from "../../scripts/binary.ts";
 import { readPage } from "./pages.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
@@ -13,12 +14,20 @@ const PAGES = [
   ...[...new Bun.Glob("docs/{tutorial,how-to,explanation}/**/*.md").scanSync(ROOT)].sort(),
 ];
 const work = mkdtempSync(join(tmpdir(), "sealift-docs-"));
+const release = join(work, "release");
 const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: serveRelease });
 
+beforeAll(async () => {
+  const binary = await freshBinary();
+  await must([binary, "keygen", "--out-dir", work, "--name", "publisher"]);
+  const words = ["--host-only", "--key", join(work, "publisher.key"), "--out", release];
+  const url = `http://127.0.0.1:${server.port}`;
+  await must([process.execPath, join(ROOT, "scripts/release.ts"), ...words, "--url", url]);
+}, 240_000);
 afterAll(() => {
   server.stop(true);
   rmSync(work, { recursive: true, force: true });
-});
+}, 60_000);
 
 describe("the documentation", () => {
   for (const path of PAGES) {
@@ -43,6 +52,7 @@ async function runPage(path: string, script: string): Promise<void> {
   const child = Bun.spawn(["sh", "-eu", "-c", text], {
     cwd: folder,
     env: {
+      ...process.env,
       PATH: `${join(ROOT, "dist")}:${process.env.PATH}`,
       HOME: join(folder, "home"),
       SEALIFT_CACHE: process.env.SEALIFT_TEST_CACHE ?? join(work, "cache"),
@@ -58,9 +68,15 @@ async function runPage(path: string, script: string): Promise<void> {
   expect({ code, output: code === 0 ? "" : `${out}\n${err}` }).toEqual({ code: 0, output: "" });
 }
 
-/** The release page of the documentation, simulated on loopback from `build/release`. */
+async function must(command: string[]): Promise<void> {
+  const child = Bun.spawn(command, { stdio: ["ignore", "pipe", "pipe"] });
+  const [err, code] = await Promise.all([child.stderr.text(), child.exited]);
+  if (code !== 0) throw new Error(`\`${command.join(" ")}\` exited with ${code}: ${err}`);
+}
+
+/** The release page of the documentation, simulated on loopback. */
 function serveRelease(request: Request): Response {
-  const path = join(ROOT, "build", "release", new URL(request.url).pathname);
+  const path = join(release, new URL(request.url).pathname);
   return existsSync(path)
     ? new Response(Bun.file(path))
     : new Response("not found", { status: 404 });
