@@ -3,7 +3,7 @@
  * a tree is only a list that points there. INSTALLER and RECORD are written anew, so they do not depend on who built the wheel.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { type Context, FormatError } from "../base/mod.ts";
 import { compareNames, sha256Hex, type TreeEntry } from "../codec/mod.ts";
@@ -53,7 +53,7 @@ export async function stageWheel(
     writeFileSync(join(work, "wheel.json"), JSON.stringify(info));
   });
   const info = JSON.parse(readFileSync(join(folder, "wheel.json"), "utf8")) as WheelInfo;
-  return { ...info, file: path.slice(path.lastIndexOf("/") + 1), key, folder };
+  return { ...info, file: basename(path), key, folder };
 }
 
 export interface Bytecode {

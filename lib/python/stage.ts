@@ -60,6 +60,7 @@ export interface PythonReport {
   python: { version: string; executable: string; glibc?: string };
   /** `uv`, or the lock's file name. */
   resolution: string;
+  /** `sha256` is that of the wheel, or of its RECORD when it was built here. */
   packages: { name: string; version: string; file: string; sha256: string; license?: string }[];
   /** SHA-256 over the dependencies. */
   dependencyHash: string;

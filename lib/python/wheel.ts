@@ -66,13 +66,7 @@ export async function unpackWheel(path: string, folder: string): Promise<WheelIn
   return { ...info, files };
 }
 
-/** The version that the wheel's METADATA states, without unpacking it. */
-export function wheelVersion(path: string): string {
-  using zip = ZipFile.open(path);
-  return readWheel(zip).version;
-}
-
-/** SHA-256 of RECORD, which pins every member; two builds of the same tree differ in zip times, but not in this. */
+/** The bytes of RECORD, which pin every member; two builds of the same tree differ in zip times, but not in this. */
 export function recordBytes(path: string): Uint8Array {
   using zip = ZipFile.open(path);
   const { distInfo } = readWheel(zip);

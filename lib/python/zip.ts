@@ -35,6 +35,7 @@ const LIMITS: ZipLimits = { entries: 200_000, total: 16 * 2 ** 30 };
 export const SMALL_MEMBER = 32 << 20;
 /** No deflate stream expands by more (zlib's own figure), so a larger claim is a lie. */
 const MAX_RATIO = 1032;
+const MAX_DIRECTORY = 256 << 20;
 const END_SIZE = 22;
 const PIECE = 1 << 20;
 
@@ -186,6 +187,7 @@ interface End {
 function readDirectory(read: Read, path: string, size: number, limits: ZipLimits): ZipEntry[] {
   const end = readEnd(read, path, size);
   if (end.count > limits.entries) throw bad(path, "ZIP_LIMIT", `it has ${end.count} members`);
+  if (end.size > MAX_DIRECTORY) throw bad(path, "ZIP_LIMIT", "its directory is too large");
   if (end.offset + end.size !== end.at) {
     throw bad(path, "ZIP_END", "the directory does not end where the end record begins");
   }

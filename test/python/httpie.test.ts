@@ -3,81 +3,37 @@
  * Downloads are kept between runs below `build/`. Skipped, with the reason, where there is no index, no Python or no bubblewrap.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { type Context, NetworkError, run, silentProgress } from "../../lib/base/mod.ts";
-import { extractTar, sha256Hex, tarStream } from "../../lib/codec/mod.ts";
-import { hostPlatform } from "../../lib/launcher/mod.ts";
-import { readPyproject, type StagedPython, stagePython } from "../../lib/python/mod.ts";
-import { bareRoot } from "../../scripts/bare-root.ts";
-import { needPackages } from "../support/debian.ts";
+import type { Context } from "../../lib/base/mod.ts";
+import { arrangeTree, compressStream, tarStream } from "../../lib/codec/mod.ts";
+import type { StagedPython } from "../../lib/python/mod.ts";
+import { attempt, CACHE, context, inBareRoot, layOut, slotDigest, stage } from "./place.ts";
 
 // Machines that run other things beside may need long for a cold cache.
 setDefaultTimeout(300_000);
 
-const CACHE = join(import.meta.dir, "..", "..", "build", "test", "python-cache");
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "sealift-httpie-")));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const context = (more: Partial<Context> = {}): Context => ({
-  offline: false,
-  cacheDir: CACHE,
-  progress: silentProgress,
-  env: process.env,
-  ...more,
-});
-
-async function stage(ctx: Context, dependencies: string[], entry: string): Promise<StagedPython> {
-  const root = mkdtempSync(join(folder, "project-"));
-  const manifest = join(root, "pyproject.toml");
-  writeFileSync(
-    manifest,
-    `[project]\nname = "http"\nversion = "1.0"\ndependencies = ${JSON.stringify(dependencies)}\n[tool.sealift]\nentry_point = "${entry}"\n`,
-  );
-  const document = Bun.TOML.parse(readFileSync(manifest, "utf8")) as Record<string, unknown>;
-  return await stagePython(ctx, readPyproject(document, manifest), {
-    platform: hostPlatform(),
-    scratch: mkdtempSync(join(folder, "scratch-")),
-  });
+/** A manifest that only names published packages. */
+async function published(
+  ctx: Context,
+  dependencies: string[],
+  entry: string,
+): Promise<StagedPython> {
+  return await stage(ctx, mkdtempSync(join(folder, "project-")), manifest(dependencies, entry));
 }
 
-async function attempt(): Promise<StagedPython | string> {
-  if (process.platform !== "linux") return "only Linux interpreters can be made relocatable";
-  const sandbox = await needPackages(["bubblewrap"]);
-  if (sandbox !== true) return sandbox;
-  try {
-    return await stage(context(), ["httpie==3.2.4"], "httpie.__main__:main");
-  } catch (error) {
-    if (error instanceof NetworkError) return `the package index cannot be reached (${error.code})`;
-    if ((error as { code?: string }).code === "PYTHON_MISSING") return "this machine has no Python";
-    throw error;
-  }
+function manifest(dependencies: string[], entry: string): string {
+  return `[project]\nname = "http"\nversion = "1.0"\ndependencies = ${JSON.stringify(dependencies)}\n[tool.sealift]\nentry_point = "${entry}"\n`;
 }
 
-const staged = await attempt();
+const staged = await attempt(() => published(context(), ["httpie==3.2.4"], "httpie.__main__:main"));
 const reason = typeof staged === "string" ? staged : undefined;
 if (reason !== undefined) console.error(`HTTPie is not staged: ${reason}`);
-
-/** The slots as a launcher lays them out. */
-async function layOut(of: StagedPython, place: string): Promise<void> {
-  for (const slot of of.slots) {
-    const dir = join(place, slot.share ? `store-${slot.id}` : "work");
-    mkdirSync(dir, { recursive: true });
-    await extractTar(tarStream(slot.content.entries, { mtime: 315532800 }), dir);
-  }
-}
-
-/** A command in the bare root, with the places of this layout. */
-function inBareRoot(place: string, command: string[]): Promise<Awaited<ReturnType<typeof run>>> {
-  const filled = command.map((word) =>
-    word.replaceAll("{workenv}", "/p/work").replace(/\{slot:(\w+)\}/g, "/p/store-$1"),
-  );
-  return run(["bwrap", ...bareRoot(), "--bind", place, "/p", ...filled], { timeoutMs: 120_000 });
-}
-
-const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${reason})`}`, () => {
   const of = staged as StagedPython;
@@ -87,13 +43,13 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
     await layOut(of, place);
     for (const step of of.setup) {
       const done = await inBareRoot(place, step.command);
-      expect({ code: done.code, stderr: text(done.stderr) }).toEqual({ code: 0, stderr: "" });
+      expect({ code: done.code, stderr: done.stderr }).toEqual({ code: 0, stderr: "" });
     }
   });
 
   test("says its version", async () => {
     const { code, stdout, stderr } = await inBareRoot(place, [...of.execution.argv, "--version"]);
-    expect({ code, stdout: text(stdout), stderr: text(stderr) }).toEqual({
+    expect({ code, stdout: stdout, stderr: stderr }).toEqual({
       code: 0,
       stdout: "3.2.4\n",
       stderr: "",
@@ -109,19 +65,15 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
       "a==ü",
     ]);
     expect(code).toBe(0);
-    expect(text(stdout)).toStartWith("GET /?a=%C3%BC HTTP/1.1");
+    expect(stdout).toStartWith("GET /?a=%C3%BC HTTP/1.1");
   });
 
   test("its children see the same packages, by interpreter and by name", async () => {
     const python = of.execution.argv[0] ?? "";
     const code =
       "import sys, subprocess as s; print(s.run([sys.executable, '-m', 'httpie', '--version'], capture_output=True).stdout)";
-    expect(text((await inBareRoot(place, [python, "-I", "-c", code])).stdout)).toBe(
-      "b'3.2.4\\n'\n",
-    );
-    expect(text((await inBareRoot(place, ["{workenv}/bin/http", "--version"])).stdout)).toBe(
-      "3.2.4\n",
-    );
+    expect((await inBareRoot(place, [python, "-I", "-c", code])).stdout).toBe("b'3.2.4\\n'\n");
+    expect((await inBareRoot(place, ["{workenv}/bin/http", "--version"])).stdout).toBe("3.2.4\n");
   });
 
   test("every extension module of the standard library that people use is there", async () => {
@@ -133,8 +85,8 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
       "-c",
       code,
     ]);
-    expect(text(stderr)).toBe("");
-    expect(text(stdout)).toBe("fine\n");
+    expect(stderr).toBe("");
+    expect(stdout).toBe("fine\n");
   });
 
   test("reads no variable and no folder of the machine", async () => {
@@ -145,7 +97,7 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
       "-c",
       "import sys; print(chr(10).join([sys.prefix, *sys.path]))",
     ]);
-    for (const path of text(stdout).trim().split("\n")) expect(path).toStartWith("/p/");
+    for (const path of stdout.trim().split("\n")) expect(path).toStartWith("/p/");
   });
 
   test("every source file has bytecode that is never checked", () => {
@@ -168,45 +120,55 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
   });
 
   test("the same again from the cache, without the network, byte for byte", async () => {
-    const again = await stage(
-      context({ offline: true }),
-      ["httpie==3.2.4"],
-      "httpie.__main__:main",
-    );
+    const offline = context({ offline: true });
+    const again = await published(offline, ["httpie==3.2.4"], "httpie.__main__:main");
     expect(again.report).toEqual(of.report);
-    const digest = (entries: StagedPython["slots"][number]["content"]["entries"]) =>
-      sha256Hex(
-        new TextEncoder().encode(JSON.stringify(entries.map((e) => ({ ...e, source: undefined })))),
-      );
-    expect(again.slots.map((s) => digest(s.content.entries))).toEqual(
-      of.slots.map((s) => digest(s.content.entries)),
-    );
+    for (const { id } of of.slots)
+      expect(await slotDigest(again, id)).toBe(await slotDigest(of, id));
   });
 
-  test("bytecode made anew in another place has the same bytes", async () => {
+  test("everything made anew in another place has the same bytes", async () => {
     const other = context({ cacheDir: mkdtempSync(join(folder, "cache-")) });
-    const [a, b] = [
-      await stage(context(), ["idna==3.10"], "idna:encode"),
-      await stage(other, ["idna==3.10"], "idna:encode"),
-    ];
-    for (const id of ["site", "app"]) {
-      const bytes = async (of: StagedPython) => {
-        const { entries } = of.slots.find((slot) => slot.id === id)?.content ?? { entries: [] };
-        return Bun.hash(Buffer.concat(await Array.fromAsync(tarStream(entries, { mtime: 0 }))));
-      };
-      expect(await bytes(a)).toBe(await bytes(b));
-    }
+    const a = await published(context(), ["idna==3.10"], "idna:encode");
+    const b = await published(other, ["idna==3.10"], "idna:encode");
+    for (const { id } of a.slots) expect(await slotDigest(b, id)).toBe(await slotDigest(a, id));
+  });
+
+  test("an archive in the layout of python-build-standalone is an interpreter too", async () => {
+    const entries = of.slots.find((slot) => slot.id === "runtime")?.content.entries ?? [];
+    const inside = arrangeTree(
+      entries.map((entry) => ({ ...entry, path: `python/${entry.path}` })),
+    );
+    const archive = join(folder, "python.tar.gz");
+    const stream = compressStream("gzip", 1)(tarStream(inside, { mtime: 0 }));
+    await Bun.write(archive, Buffer.concat(await Array.fromAsync(stream)));
+    const own = context({ cacheDir: mkdtempSync(join(folder, "cache-")) });
+    const root = mkdtempSync(join(folder, "project-"));
+    const packed = await stage(own, root, manifest(["idna==3.10"], "idna:encode"), archive);
+    expect(packed.report.python.executable).toStartWith(own.cacheDir);
+    const other = join(folder, "from-archive");
+    await layOut(packed, other);
+    for (const step of packed.setup)
+      expect((await inBareRoot(other, step.command)).stderr).toBe("");
+    const python = packed.execution.argv[0] ?? "";
+    const { stdout } = await inBareRoot(other, [
+      python,
+      "-I",
+      "-c",
+      "import ssl, idna; print(idna.encode('ü.de'))",
+    ]);
+    expect(stdout).toBe("b'xn--tda.de'\n");
   });
 
   test("a requirement that does not exist is uv's explanation, not a stack", async () => {
-    await expect(stage(context(), ["httpie>99"], "httpie:main")).rejects.toMatchObject({
+    await expect(published(context(), ["httpie>99"], "httpie:main")).rejects.toMatchObject({
       code: "RESOLVE",
       message: expect.stringContaining("httpie"),
     });
   });
 
   test("an entry point that no package holds is an error", async () => {
-    await expect(stage(context(), ["httpie==3.2.4"], "nowhere:main")).rejects.toMatchObject({
+    await expect(published(context(), ["httpie==3.2.4"], "nowhere:main")).rejects.toMatchObject({
       code: "ENTRY_MODULE",
     });
   });
