@@ -113,8 +113,12 @@ async function stageWith(
   runtime: Runtime,
 ): Promise<StagedPython> {
   const glibc = targetGlibc(python, runtime);
-  const uv = await findTool(ctx, "uv");
-  const resolver: Resolver = { ctx, uv, python, platform: uvPlatform(python, glibc) };
+  const resolver: Resolver = {
+    ctx,
+    uv: () => findTool(ctx, "uv"),
+    python,
+    platform: uvPlatform(python, glibc),
+  };
   const how: ResolveOptions = {
     frozen: options.frozen === true,
     scratch: options.scratch,

@@ -11,7 +11,8 @@ import type { Tool } from "./tools.ts";
 
 export interface Resolver {
   ctx: Context;
-  uv: Tool;
+  /** Asked only when something has to be resolved or built: a lock with wheels needs no uv. */
+  uv: () => Promise<Tool>;
   python: Interpreter;
   /** uv's name of the target, such as `x86_64-manylinux_2_28`. */
   platform: string;
@@ -131,7 +132,7 @@ interface UvCall {
 }
 
 async function uv(
-  { ctx, uv: tool }: Pick<Resolver, "ctx" | "uv">,
+  { ctx, uv: find }: Pick<Resolver, "ctx" | "uv">,
   argv: string[],
   call: UvCall,
 ): Promise<{ stdout: string }> {
@@ -151,6 +152,7 @@ async function uv(
     ...call.env,
     VIRTUAL_ENV: undefined,
   };
+  const tool = await find();
   const { code, stdout, stderr } = await run([tool.path, ...argv, ...global], {
     cwd: call.cwd,
     env,
