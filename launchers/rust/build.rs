@@ -9,11 +9,13 @@ fn main() {
     if target("OS") != "linux" || target("ENV") != "gnu" || !release {
         return;
     }
+    println!("cargo::rustc-link-arg-bins=-Wl,--build-id=none");
+    if target("ARCH") != "x86_64" {
+        return; // start-up code of static executables that are not position-independent registers its unwind tables
+    }
     let script = format!("-Wl,-T,{}/link/discard.ld", env!("CARGO_MANIFEST_DIR"));
-    let common = ["-Wl,--build-id=none", "-Wl,--no-eh-frame-hdr", &script];
-    // Rust's own linker, the default on this target, knows these; the cross linkers of other targets may not.
-    let x86 = ["-Wl,-z,pack-relative-relocs", "-Wl,--icf=all"].into_iter().filter(|_| target("ARCH") == "x86_64");
-    for flag in common.into_iter().chain(x86) {
+    let flags = ["-Wl,--no-eh-frame-hdr", &script, "-Wl,-z,pack-relative-relocs", "-Wl,--icf=all"];
+    for flag in flags {
         println!("cargo::rustc-link-arg-bins={flag}");
     }
 }
