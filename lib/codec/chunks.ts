@@ -17,7 +17,7 @@ import { checkTree, END_SIZE, entrySpan, fill, packEntries, streamEntry } from "
 /** Chunks aim at this many bytes. */
 export const CHUNK_TARGET = 8 << 20;
 /** The collector runs after so many bytes of buffers that are done with. */
-const GARBAGE = 32 << 20;
+const GARBAGE = 8 << 20;
 /** More threads than this cost more memory than they save time. */
 const MAX_JOBS = 4;
 
@@ -69,6 +69,8 @@ export async function* zstdTree(
   options: ChunkOptions & { mtime: number },
 ): AsyncGenerator<ChunkPiece, void, undefined> {
   checkTree(entries);
+  // The checks leave as much behind as the names take, which counts for trees of many files.
+  Bun.gc(true);
   yield* compressChunks(treeChunks(entries, options.mtime), options);
 }
 

@@ -53,9 +53,13 @@ export async function extractTar(
   return { files: target.files, bytes: target.bytes };
 }
 
+/** Members between two runs of the collector. */
+const TIDY = 2000;
+
 class Target {
   files = 0;
   bytes = 0;
+  #members = 0;
   readonly #made = new Set<string>([""]);
   readonly #hardLinks: TreeEntry[] = [];
   readonly #symlinks: TreeEntry[] = [];
@@ -69,6 +73,8 @@ class Target {
   }
 
   async place({ entry, body }: TarMember): Promise<void> {
+    // Pieces of content are large, but few objects: the collector would let them pile up.
+    if (++this.#members % TIDY === 0) Bun.gc(true);
     if (entry.type === "directory") {
       this.#makeDirectory(entry.path);
       this.#directories.push(entry);

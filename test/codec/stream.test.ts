@@ -233,7 +233,7 @@ describe("the encoders that are ours", () => {
           }
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 40 },
     ));
 });
 
