@@ -21,6 +21,7 @@ const (
 	chunkMemory  = 9 << 20  // chunks that decode to more are streamed
 	chunkStored  = 16 << 20 // chunks stored in more are read twice: for the hash, and for the decoder
 	streamBuffer = 1 << 20
+	streamMemory = 10 << 20 // of a slot that is one stream: the window of the usual levels
 )
 
 // Task is what shall become of one slot.
@@ -75,6 +76,7 @@ func unpackAll(pkg *Package, tasks []*Task, progress *Progress) error {
 	u.pending.Wait()
 	close(u.jobs)
 	u.workers.Wait()
+	faultPoint("links")
 	for _, task := range tasks {
 		if err := u.conclude(task); err != nil {
 			return err
@@ -138,7 +140,11 @@ func (u *Unpacker) dispatch(task *Task) {
 	case task.slot.chunks != nil:
 		u.dispatchChunks(task)
 	default:
-		u.submit(task, func(*zstdPool) error { return u.stream(task) })
+		u.budget.take(streamMemory)
+		u.submit(task, func(*zstdPool) error {
+			defer u.budget.give(streamMemory)
+			return u.stream(task)
+		})
 	}
 }
 
