@@ -1,6 +1,6 @@
 /**
  * The LZMA encoder: a range coder over adaptive bits, and a parser that looks one byte ahead (the "fast" mode of xz). It
- * gives up 3–6 % of size against the optimal parser of xz for a third of its code. Output goes into one LZMA2 chunk.
+ * gives up about a tenth of size against the optimal parser of xz for a third of its code. Output goes into one LZMA2 chunk.
  */
 import {
   afterLiteral,
