@@ -16,6 +16,7 @@ use crate::process::OpenMask;
 use crate::progress::Progress;
 use crate::ready::{self, Made};
 use crate::scope::{Home, Scope, digest_of, is_shared};
+use crate::store;
 use crate::tree::Tree;
 use crate::unpack::{self, Sink, Work};
 
@@ -78,18 +79,17 @@ pub fn on_demand(scope: &Scope, number: usize, slot: &Slot) -> Result<()> {
 
 /// A shared slot that no first start made.
 fn shared(scope: &Scope, number: usize, slot: &Slot) -> Result<()> {
-    if first::store_is_ready(scope, slot) {
+    if store::is_ready(scope, slot) {
         return Ok(());
     }
-    let digest = digest_of(slot);
-    let _lock = lock::acquire(&scope.place.lock(&digest), &slot.id)?;
-    if first::store_is_ready(scope, slot) {
+    let _lock = lock::acquire(&scope.place.lock(&digest_of(slot)), &slot.id)?;
+    if store::is_ready(scope, slot) || store::add_name(scope, slot)? {
         return Ok(());
     }
     let home = scope.home(slot);
     first::remove(&home.root);
     let files = unpack_to(scope, number, slot, &home)?;
-    first::write_store_marker(slot, &home.root, &digest, files)
+    store::write_marker(slot, &home.root, files)
 }
 
 /// Unpacks one slot into a tree of its own.
@@ -217,4 +217,3 @@ fn remove_leftovers(folder: &Path, own: &Path) {
         }
     }
 }
-

@@ -147,10 +147,7 @@ impl Call {
 
     fn info(&self, sealed: &Sealed) -> Result<String> {
         let (plan, index) = (&sealed.plan, &sealed.package.index);
-        let trusted = match trust::open()? {
-            None => None,
-            Some(store) => Some(trust::judge(&store, &plan.name, &sealed.signers).is_none()),
-        };
+        let trusted = trust::open()?.map(|store| trust::judge(&store, &plan.name, &sealed.signers).is_none());
         let signer = trust::fingerprint(&sealed.signers[0]);
         let names = || plan.entries.iter().map(|(name, _)| name.as_str());
         if self.json {

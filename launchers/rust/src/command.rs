@@ -47,7 +47,9 @@ mod tests {
 
     #[test]
     fn endings_of_packages_do_not_belong_to_the_name() {
-        for (path, name) in [("/a/check.psp", "check"), ("check.exe", "check"), ("check.psp.exe", "check"), ("./check", "check"), ("a.sh", "a.sh")] {
+        for (path, name) in
+            [("/a/check.psp", "check"), ("check.exe", "check"), ("check.psp.exe", "check"), ("./check", "check"), ("a.sh", "a.sh")]
+        {
             assert_eq!(start_name(OsStr::new(path)), name);
         }
     }

@@ -82,4 +82,3 @@ pub fn check_slot(image: &Image, slot: &Slot) -> Result<()> {
         false => Err(Failure::new("SEAL_SLOT").with("slot", &slot.id)),
     }
 }
-

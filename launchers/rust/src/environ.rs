@@ -142,8 +142,10 @@ mod tests {
         let texts = |list: &[&str]| list.iter().map(|t| t.to_string()).collect();
         let pairs = |list: &[(&str, &str)]| list.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
         e.apply(&Runtime {
-            pass: texts(&["KEEP_*", "OLD"]), unset: texts(&["*"]),
-            map: pairs(&[("KEEP_A", "X"), ("OLD", "NEW")]), set: vec![],
+            pass: texts(&["KEEP_*", "OLD"]),
+            unset: texts(&["*"]),
+            map: pairs(&[("KEEP_A", "X"), ("OLD", "NEW")]),
+            set: vec![],
         });
         assert_eq!(e.pairs(), environ(&[("KEEP_A", "1"), ("KEEP_B", "2"), ("OLD", "4")]).pairs());
         e.apply(&Runtime { map: pairs(&[("OLD", "NEW")]), ..Runtime::default() });

@@ -124,9 +124,9 @@ pub fn find_program(word: &OsStr, environ: &Environ, image: &Image) -> Result<Pa
     // An empty part would mean the current folder: a program there is nobody's intention.
     let folders = search.as_bytes().split(|b| *b == b':').filter(|folder| !folder.is_empty());
     let mut candidates = folders.map(|folder| Path::new(OsStr::from_bytes(folder)).join(word));
-    candidates.find(runs).ok_or_else(|| {
-        Failure::new("EXEC_FAILED").with("path", word.to_string_lossy()).with("detail", "it is not in PATH")
-    })
+    candidates
+        .find(runs)
+        .ok_or_else(|| Failure::new("EXEC_FAILED").with("path", word.to_string_lossy()).with("detail", "it is not in PATH"))
 }
 
 /// Why a program did not start; on a file system mounted noexec the system's own words would mislead.

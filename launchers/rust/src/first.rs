@@ -10,18 +10,18 @@ use crate::digest;
 use crate::environ::Environ;
 use crate::failure::{Failure, Result};
 use crate::fault;
-use crate::lock::{self, Lock};
+use crate::lock;
 use crate::log;
-use crate::operations;
 use crate::package::Sealed;
 use crate::place;
 use crate::plan::{Lifecycle, Slot};
 use crate::prepare;
 use crate::process::OpenMask;
 use crate::progress::Progress;
-use crate::ready::{self, Made, Marker};
+use crate::ready::{Made, Marker};
 use crate::scope::{Scope, digest_of, is_shared};
 use crate::setup;
+use crate::store::{self, Stores};
 use crate::tree::Tree;
 use crate::unpack::{self, Sink, Work};
 
@@ -94,7 +94,10 @@ fn make(scope: &Scope, environ: &Environ, again: bool) -> Result<()> {
     for (digest, (slot, _)) in &stores.missing {
         let root = scope.place.store(digest);
         let files = made.remove(&root).unwrap_or_default().into_iter().map(|(made, _)| made).collect();
-        write_store_marker(slot, &root, digest, files)?;
+        store::write_marker(slot, &root, files)?;
+    }
+    for (_, slot) in scope.slots().filter(|(_, slot)| is_shared(slot) && belongs(slot) && !store::is_ready(scope, slot)) {
+        store::add_name(scope, slot)?;
     }
     drop(stores);
     let files = made.remove(dir).unwrap_or_default();
@@ -102,46 +105,6 @@ fn make(scope: &Scope, environ: &Environ, again: bool) -> Result<()> {
     let files = remove_init(scope, files)?;
     fault::point("setup-done");
     write_marker(scope, files)
-}
-
-/// Shared slots of this package: those that must be made, locked in one order for all packages.
-struct Stores<'a> {
-    missing: BTreeMap<String, (&'a Slot, Lock)>,
-}
-
-impl<'a> Stores<'a> {
-    fn lock(scope: &Scope<'a>, again: bool) -> Result<Stores<'a>> {
-        let wanted: BTreeMap<String, &Slot> = scope.slots().filter(|(_, s)| is_shared(s) && belongs(s)).map(|(_, s)| (digest_of(s), s)).collect();
-        let mut missing = BTreeMap::new();
-        for (digest, slot) in wanted {
-            if !again && store_is_ready(scope, slot) {
-                continue;
-            }
-            let held = lock::acquire(&scope.place.lock(&digest), &slot.id)?;
-            if again || !store_is_ready(scope, slot) {
-                missing.insert(digest, (slot, held));
-            }
-        }
-        Ok(Stores { missing })
-    }
-}
-
-/// A shared slot counts when its marker fits and, for a file, this package's name for it exists.
-pub fn store_is_ready(scope: &Scope, slot: &Slot) -> bool {
-    let home = scope.home(slot);
-    let head = ready::read_head(&home.root.join(".sealift/ready"));
-    let fits = head.is_some_and(|head| head.identity == digest_of(slot) && head.slot == Some(slot_line(slot)));
-    fits && (slot.is_tar() || home.path().is_file())
-}
-
-fn slot_line(slot: &Slot) -> String {
-    format!("{:016x} {}", operations::pack(&slot.operations), slot.original_size.unwrap_or(0))
-}
-
-pub fn write_store_marker(slot: &Slot, root: &Path, digest: &str, files: Vec<Made>) -> Result<()> {
-    fs::create_dir_all(root.join(".sealift")).map_err(|e| Failure::io(root, e))?;
-    let marker = Marker { identity: digest, package: ("-", "-"), slot: Some(slot_line(slot)), entries: Vec::new(), stores: Vec::new(), files };
-    marker.write(root)
 }
 
 /// Free space against the signed sizes, before the first write.
@@ -185,7 +148,8 @@ fn unpack_all(scope: &Scope, stores: &Stores) -> Result<BTreeMap<PathBuf, Vec<(M
         let home = scope.home(slot);
         let tree = trees.get(&home.root).filter(|_| here);
         // Two slots may share one store; the second finds it made.
-        let first = !work.iter().any(|done: &Work| is_shared(slot) && is_shared(done.slot) && digest_of(done.slot) == digest_of(slot));
+        let again = |done: &Work| is_shared(done.slot) && digest_of(done.slot) == digest_of(slot);
+        let first = !is_shared(slot) || !work.iter().any(again);
         let sink = match tree {
             Some(tree) if first => Sink::Tree(tree, home.at),
             _ => Sink::Digest,
@@ -271,9 +235,24 @@ fn refreshed(scope: &Scope, path: &Path) -> bool {
 
 /// Removes a tree; what cannot be removed shows when it is made anew.
 pub fn remove(path: &Path) {
-    if let Err(e) = fs::remove_dir_all(path) {
-        if e.kind() != io::ErrorKind::NotFound {
-            log::debug(format_args!("cannot remove {}: {e}", path.display()));
-        }
+    let mut removed = fs::remove_dir_all(path);
+    if matches!(&removed, Err(e) if e.kind() == io::ErrorKind::PermissionDenied) {
+        // A program may have made folders that not even their owner can write.
+        open_folders(path);
+        removed = fs::remove_dir_all(path);
+    }
+    match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => log::debug(format_args!("cannot remove {}: {e}", path.display())),
+        _ => (),
+    }
+}
+
+fn open_folders(path: &Path) {
+    if !fs::symlink_metadata(path).is_ok_and(|info| info.is_dir()) {
+        return;
+    }
+    let _ = fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        open_folders(&entry.path());
     }
 }

@@ -194,8 +194,7 @@ fn read_index(image: &Image) -> Result<Index> {
 fn checksum_matches(index: &Index) -> bool {
     let stored = index.u32(4);
     // An earlier builder zeroed bytes 12..16 instead, which shows from 4 GiB on; the sealed profile is compared whole later.
-    stored == index_checksum(index.bytes(), 4)
-        || (index.u64(8) > u64::from(u32::MAX) && stored == index_checksum(index.bytes(), 12))
+    stored == index_checksum(index.bytes(), 4) || (index.u64(8) > u64::from(u32::MAX) && stored == index_checksum(index.bytes(), 12))
 }
 
 /// Adler-32 of the block with the four bytes at `zeroed` taken as zero.

@@ -40,6 +40,7 @@ mod scope;
 mod seal;
 mod setup;
 mod shutdown;
+mod store;
 mod tar;
 mod tree;
 mod trust;

@@ -178,8 +178,7 @@ mod tests {
     #[test]
     fn the_table_equals_the_shared_file() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../test/conformance/messages.json");
-        let shared: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let shared: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert_eq!(shared.len(), MESSAGES.len());
         for message in MESSAGES {
             let entry = &shared[message.code];

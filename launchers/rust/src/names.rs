@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn dots_and_slashes_are_normalised() {
-        for (name, path) in [("./a//b/", "a/b"), (".", ""), ("./", ""), ("a/./b", "a/b"), ("..a/b..", "..a/b.."), ("a/.sealift", "a/.sealift")] {
+        for (name, path) in
+            [("./a//b/", "a/b"), (".", ""), ("./", ""), ("a/./b", "a/b"), ("..a/b..", "..a/b.."), ("a/.sealift", "a/.sealift")]
+        {
             assert_eq!(check(name).unwrap(), path);
         }
     }

@@ -83,9 +83,17 @@ mod tests {
     #[test]
     fn every_spelling_is_read_and_unknown_ones_are_refused() {
         for (text, chain) in [
-            ("", vec![]), ("RAW", vec![]), ("none", vec![]), ("tar", vec![Tar]), ("TAR|GZIP", vec![Tar, Gzip]),
-            ("tar,gzip", vec![Tar, Gzip]), ("tgz", vec![Tar, Gzip]), ("tar.bz2", vec![Tar, Bzip2]),
-            ("txz", vec![Tar, Xz]), ("tzst", vec![Tar, Zstd]), ("gzip|zstd", vec![Gzip, Zstd]),
+            ("", vec![]),
+            ("RAW", vec![]),
+            ("none", vec![]),
+            ("tar", vec![Tar]),
+            ("TAR|GZIP", vec![Tar, Gzip]),
+            ("tar,gzip", vec![Tar, Gzip]),
+            ("tgz", vec![Tar, Gzip]),
+            ("tar.bz2", vec![Tar, Bzip2]),
+            ("txz", vec![Tar, Xz]),
+            ("tzst", vec![Tar, Zstd]),
+            ("gzip|zstd", vec![Gzip, Zstd]),
         ] {
             assert_eq!(parse(text).unwrap(), chain, "{text}");
             assert_eq!(parse(&format(&chain)).unwrap(), chain);

@@ -71,9 +71,7 @@ fn label(plan: &Plan, identity: &str) -> String {
 /// The value of a variable that must be an absolute path; empty counts as unset.
 pub fn absolute_variable(name: &'static str) -> Result<Option<PathBuf>> {
     match std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from) {
-        Some(path) if path.is_relative() => {
-            Err(Failure::new("CACHE_RELATIVE").with("name", name).with("actual", path.display()))
-        }
+        Some(path) if path.is_relative() => Err(Failure::new("CACHE_RELATIVE").with("name", name).with("actual", path.display())),
         path => Ok(path),
     }
 }
@@ -94,10 +92,10 @@ pub fn config_folder() -> Result<Option<PathBuf>> {
 }
 
 fn folder(own: &'static str, xdg: &'static str, unix: &str, mac: &str) -> Result<Option<PathBuf>> {
-    if !own.is_empty() {
-        if let Some(path) = absolute_variable(own)? {
-            return Ok(Some(path));
-        }
+    if !own.is_empty()
+        && let Some(path) = absolute_variable(own)?
+    {
+        return Ok(Some(path));
     }
     if let Some(path) = absolute_variable(xdg)? {
         return Ok(Some(path.join("sealift")));

@@ -95,7 +95,9 @@ fn is_intact(scope: &Scope) -> Result<bool> {
     }
     match unpack::run(&scope.sealed.package.image, &work, &progress) {
         Err(failure) => Err(failure.with("file", scope.sealed.package.image.path.display())),
-        Ok(()) => Ok(!comparisons.iter().flatten().any(|c| c.different.load(std::sync::atomic::Ordering::Relaxed)) && nothing_missing(scope)),
+        Ok(()) => {
+            Ok(!comparisons.iter().flatten().any(|c| c.different.load(std::sync::atomic::Ordering::Relaxed)) && nothing_missing(scope))
+        }
     }
 }
 
@@ -119,6 +121,9 @@ fn nothing_missing(scope: &Scope) -> bool {
     let roots: Vec<PathBuf> = shared.chain([scope.place.dir.clone()]).collect();
     roots.iter().all(|root| match ready::read_files(&root.join(".sealift/ready")) {
         None => false,
-        Some(files) => files.iter().all(|made| Made::look(&root.join(&made.path), made.path.clone(), false).is_ok_and(|found| found == *made || found.kind == 'l' && made.kind == 'l')),
+        Some(files) => files.iter().all(|made| {
+            Made::look(&root.join(&made.path), made.path.clone(), false)
+                .is_ok_and(|found| found == *made || found.kind == 'l' && made.kind == 'l')
+        }),
     })
 }

@@ -5,9 +5,8 @@ use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 /// What arrives here and belongs to the child.
-const FORWARDED: [i32; 9] = [
-    libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGCONT, libc::SIGWINCH,
-];
+const FORWARDED: [i32; 9] =
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGCONT, libc::SIGWINCH];
 
 /// How SIGPIPE and SIGCHLD were set when the launcher started, for the program.
 static BEFORE: [OnceLock<usize>; 2] = [OnceLock::new(), OnceLock::new()];

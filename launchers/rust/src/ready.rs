@@ -202,8 +202,12 @@ mod tests {
         let file = |path: &str| Made { kind: 'f', size: 3, mtime: -5, mode: 0o644, path: path.into() };
         let files: Vec<Made> = (0..500).map(|i| file(&format!("odd\n{i}\\ name\r"))).collect();
         let marker = Marker {
-            identity: "ab", package: ("n", "v 1"), slot: Some("10 20".into()),
-            entries: vec![file("bin/x y")], stores: vec!["cd".into()], files,
+            identity: "ab",
+            package: ("n", "v 1"),
+            slot: Some("10 20".into()),
+            entries: vec![file("bin/x y")],
+            stores: vec!["cd".into()],
+            files,
         };
         marker.write(&dir).unwrap();
         let path = dir.join(".sealift/ready");

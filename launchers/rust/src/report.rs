@@ -69,14 +69,17 @@ fn answer(checks: &[Check], sealed: Option<&Sealed>, json: bool) -> Answer {
 
 fn as_json(checks: &[Check], sealed: Option<&Sealed>, ok: bool) -> String {
     let mut document = Document::new("verify", ok);
-    document.list("checks", checks.iter().map(|check| {
-        let mut one = Document::object();
-        one.text("name", &check.name).bool("ok", check.failure.is_none());
-        match check.failure.as_ref().unwrap_or(&check.detail) {
-            detail if detail.is_empty() => one.finish(),
-            detail => one.text("detail", detail).finish(),
-        }
-    }));
+    document.list(
+        "checks",
+        checks.iter().map(|check| {
+            let mut one = Document::object();
+            one.text("name", &check.name).bool("ok", check.failure.is_none());
+            match check.failure.as_ref().unwrap_or(&check.detail) {
+                detail if detail.is_empty() => one.finish(),
+                detail => one.text("detail", detail).finish(),
+            }
+        }),
+    );
     document.bool("sealed", sealed.is_some_and(|sealed| sealed.plan.seal.is_some()));
     if let Some(sealed) = sealed {
         let mut coverage = Document::object();

@@ -110,9 +110,10 @@ impl<'a> Scope<'a> {
     }
 
     fn slot_path(&self, name: &str, placeholder: &str) -> Result<PathBuf> {
-        let (_, slot) = self.sealed.find_slot(name).ok_or_else(|| {
-            Failure::new("PLACEHOLDER").with("placeholder", placeholder).with("list", self.sealed.slot_names())
-        })?;
+        let (_, slot) = self
+            .sealed
+            .find_slot(name)
+            .ok_or_else(|| Failure::new("PLACEHOLDER").with("placeholder", placeholder).with("list", self.sealed.slot_names()))?;
         match absence(slot) {
             Some(reason) => Err(Failure::new("SLOT_ABSENT").with("slot", &slot.id).with("detail", reason)),
             None => Ok(self.home(slot).path()),
@@ -121,7 +122,11 @@ impl<'a> Scope<'a> {
 
     /// Slots that a command names.
     pub fn named_in(&self, words: &[String]) -> Vec<(usize, &'a Slot)> {
-        let named = |word: &String| word.split('{').filter_map(|part| slot_name(&format!("{{{}", part.split_inclusive('}').next()?)).map(str::to_string)).collect::<Vec<_>>();
+        let named = |word: &String| {
+            word.split('{')
+                .filter_map(|part| slot_name(&format!("{{{}", part.split_inclusive('}').next()?)).map(str::to_string))
+                .collect::<Vec<_>>()
+        };
         let names: Vec<String> = words.iter().flat_map(named).collect();
         let mut found: Vec<(usize, &Slot)> = names.iter().filter_map(|name| self.sealed.find_slot(name)).collect();
         found.sort_by_key(|(number, _)| *number);

@@ -156,8 +156,19 @@ fn derive_descriptor(i: u64, slot: &Slot) -> [u8; DESCRIPTOR] {
 
 fn compare_descriptor(slot: &Slot, derived: &[u8; DESCRIPTOR], stored: &[u8; DESCRIPTOR]) -> Result<()> {
     const FIELDS: [(usize, &str); 13] = [
-        (0, "id"), (8, "name_hash"), (16, "offset"), (24, "size"), (32, "original_size"), (40, "operations"), (48, "checksum"),
-        (56, "purpose"), (57, "lifecycle"), (58, "priority"), (59, "platform"), (60, "reserved"), (62, "permissions"),
+        (0, "id"),
+        (8, "name_hash"),
+        (16, "offset"),
+        (24, "size"),
+        (32, "original_size"),
+        (40, "operations"),
+        (48, "checksum"),
+        (56, "purpose"),
+        (57, "lifecycle"),
+        (58, "priority"),
+        (59, "platform"),
+        (60, "reserved"),
+        (62, "permissions"),
     ];
     let Some(at) = (0..DESCRIPTOR).find(|at| derived[*at] != stored[*at]) else { return Ok(()) };
     let field = FIELDS.iter().rev().find(|(start, _)| *start <= at).map_or("", |f| f.1);

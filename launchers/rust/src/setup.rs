@@ -20,11 +20,24 @@ use crate::scope::Scope;
 const SHOWN_LINES: usize = 20;
 
 pub enum Setup {
-    Execute { command: Command },
+    Execute {
+        command: Command,
+    },
     /// One run with every match behind the command; none without a match.
-    Enumerate { command: Command, path: String, pattern: String },
-    Write { path: String, content: String, mode: u32 },
-    Chmod { path: String, mode: u32 },
+    Enumerate {
+        command: Command,
+        path: String,
+        pattern: String,
+    },
+    Write {
+        path: String,
+        content: String,
+        mode: u32,
+    },
+    Chmod {
+        path: String,
+        mode: u32,
+    },
 }
 
 impl Setup {

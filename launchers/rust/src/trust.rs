@@ -149,7 +149,7 @@ fn parse_key(text: &str) -> std::result::Result<[u8; 32], &'static str> {
 fn base64(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     let unpadded = digits.strip_suffix(b"==").or_else(|| digits.strip_suffix(b"=")).unwrap_or(&digits);
-    if digits.len() % 4 != 0 {
+    if !digits.len().is_multiple_of(4) {
         return None;
     }
     let (mut out, mut bits, mut held) = (Vec::new(), 0u32, 0);

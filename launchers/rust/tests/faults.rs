@@ -35,7 +35,10 @@ fn a_killed_first_start_is_repaired_by_the_next() {
 #[test]
 fn a_bug_is_exit_code_101() {
     let sandbox = Sandbox::new();
-    let app = sandbox.install("app.psp", &package("app", vec![file("run", "bin/run", b"#!/bin/sh\n")], json!({"execution": {"argv": ["{slot:run}"]}})).build());
+    let app = sandbox.install(
+        "app.psp",
+        &package("app", vec![file("run", "bin/run", b"#!/bin/sh\n")], json!({"execution": {"argv": ["{slot:run}"]}})).build(),
+    );
     sandbox.start(&app, &[], &[("SEALIFT_FAULT", "panic")]).refuses(101, "the launcher failed: ");
     assert!(!sandbox.has_ready());
 }

@@ -21,8 +21,13 @@ fn regions(bytes: &[u8]) -> Vec<(&'static str, usize, usize)> {
     let slot = |i: usize| (u64(table + 64 * i + 16), u64(table + 64 * i + 24));
     let ((a, a_size), (b, b_size)) = (slot(0), slot(1));
     vec![
-        ("metadata", metadata, metadata + size), ("padding", metadata + size, table), ("table", table, table + 128),
-        ("slot", a, a + a_size), ("padding", a + a_size, b), ("slot", b, b + b_size), ("index", index, index + 8192),
+        ("metadata", metadata, metadata + size),
+        ("padding", metadata + size, table),
+        ("table", table, table + 128),
+        ("slot", a, a + a_size),
+        ("padding", a + a_size, b),
+        ("slot", b, b + b_size),
+        ("index", index, index + 8192),
     ]
 }
 
@@ -106,10 +111,12 @@ fn garbage_behind_a_launcher_is_refused() {
     let sandbox = Sandbox::new();
     let mut state = 1u64;
     for size in [1, 100, 8199, 8200, 8201, 40_000] {
-        let garbage: Vec<u8> = (0..size).map(|_| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 56) as u8
-        }).collect();
+        let garbage: Vec<u8> = (0..size)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (state >> 56) as u8
+            })
+            .collect();
         sandbox.try_package(&[support::launcher(), garbage].concat()).refuses(102, "are not a PSPF trailer");
     }
 }
@@ -249,7 +256,8 @@ fn bombs_cut_frames_and_trailing_bytes_are_refused() {
     let argv = json!({"execution": {"argv": ["{slot:run}"]}});
     let stored = |operations: &str, bytes: Vec<u8>, original: u64| {
         // The slot is stored as it is, but the JSON and table say that it was packed.
-        let mut app = package("app", vec![file("run", "bin/run", RUN), Slot { operations: "none".into(), ..file("s", "s", &bytes) }], argv.clone());
+        let mut app =
+            package("app", vec![file("run", "bin/run", RUN), Slot { operations: "none".into(), ..file("s", "s", &bytes) }], argv.clone());
         app.slots[1].more = json!({"operations": operations, "original_size": original});
         let mut file = app.build();
         let table = file.len() - TRAILER + 4 + 40;

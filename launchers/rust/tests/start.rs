@@ -85,7 +85,9 @@ fn closed_descriptors_stay_closed_and_receive_nothing() {
     let app = sandbox.install("app.psp", &package("app", vec![file("run", "bin/run", script)], argv()).build());
     let mut command = sandbox.command(&app);
     // SAFETY: close is safe to call between fork and exec.
-    unsafe { command.pre_exec(|| (0..3).try_for_each(|fd| if libc::close(fd) < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) })) };
+    unsafe {
+        command.pre_exec(|| (0..3).try_for_each(|fd| if libc::close(fd) < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }))
+    };
     command.env("SEALIFT_LOG", "debug").status().unwrap();
     assert!(sandbox.workenv().join("ended").exists());
     assert!(!sandbox.workenv().join("report").exists());
@@ -215,8 +217,16 @@ fn shared_slots_serve_packages_that_name_them_differently() {
         let app = package(name, vec![file("run", target, ECHO).shared()], argv()).build();
         sandbox.start(&sandbox.install(&format!("{name}.psp"), &app), &[], &[]).prints("ran\n");
     }
-    let store: Vec<_> = std::fs::read_dir(sandbox.cache().join("store")).unwrap().collect();
+    let store: Vec<_> = std::fs::read_dir(sandbox.cache().join("store")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(store.len(), 1);
+    let full = [("SEALIFT_VERIFY", "full")];
+    for name in ["one", "two"] {
+        assert!(store[0].join(if name == "one" { "first" } else { "second" }).exists());
+        sandbox.start(&sandbox.path(&format!("{name}.psp")), &[], &full).prints("ran\n");
+    }
+    let both = package("both", vec![file("run", "a", ECHO).shared(), file("b", "b", ECHO).shared()], argv()).build();
+    sandbox.start(&sandbox.install("both.psp", &both), &[], &[]).prints("ran\n");
+    assert!(store[0].join("a").exists() && store[0].join("b").exists());
 }
 
 #[test]

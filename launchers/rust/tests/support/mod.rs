@@ -35,8 +35,18 @@ pub struct Slot {
 
 pub fn file(id: &str, target: &str, content: &[u8]) -> Slot {
     Slot {
-        id: id.into(), target: target.into(), operations: "zstd".into(), content: content.into(), lifecycle: "runtime".into(),
-        purpose: "data".into(), permissions: "0755".into(), platform: None, share: false, chunks: vec![], level: 3, more: json!({}),
+        id: id.into(),
+        target: target.into(),
+        operations: "zstd".into(),
+        content: content.into(),
+        lifecycle: "runtime".into(),
+        purpose: "data".into(),
+        permissions: "0755".into(),
+        platform: None,
+        share: false,
+        chunks: vec![],
+        level: 3,
+        more: json!({}),
     }
 }
 
@@ -95,7 +105,14 @@ pub fn launcher() -> Vec<u8> {
 
 pub fn package(name: &str, slots: Vec<Slot>, sections: Value) -> Package {
     Package {
-        name: name.into(), version: "1.0.0".into(), launcher: launcher(), slots, sections, text: None, sealed: true, seeds: vec![[7; 32]],
+        name: name.into(),
+        version: "1.0.0".into(),
+        launcher: launcher(),
+        slots,
+        sections,
+        text: None,
+        sealed: true,
+        seeds: vec![[7; 32]],
     }
 }
 
@@ -203,7 +220,14 @@ impl Package {
         let mut out = vec![0u8; 8192];
         let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &0x2025_0001u32.to_le_bytes());
-        for (at, value) in [(8, size), (16, self.launcher.len()), (24, metadata_offset), (32, metadata.len()), (40, table_offset), (48, 64 * self.slots.len())] {
+        for (at, value) in [
+            (8, size),
+            (16, self.launcher.len()),
+            (24, metadata_offset),
+            (32, metadata.len()),
+            (40, table_offset),
+            (48, 64 * self.slots.len()),
+        ] {
             put(at, &(value as u64).to_le_bytes());
         }
         put(56, &(self.slots.len() as u32).to_le_bytes());
