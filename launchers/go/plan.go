@@ -77,6 +77,14 @@ func (f *fields) text(v *Value, field string) string {
 	return v.text
 }
 
+// required reads a text that the sealed profile always has.
+func (f *fields) required(v *Value, field string) string {
+	if f.sealed && v.isNull() {
+		f.bad(field, "is missing")
+	}
+	return f.text(v, field)
+}
+
 func (f *fields) object(v *Value, field string) *Value {
 	if v.kind != kindObject && !v.isNull() {
 		f.bad(field, "is not an object")
@@ -152,27 +160,15 @@ func readSealVersion(plan *Plan, seal *Value, file string) error {
 	if seal.isNull() {
 		return nil
 	}
-	if version, ok := seal.get("version").uint(); !ok || version != 1 {
-		return fail("PSPF_SEAL_VERSION", "file", file, "actual", describe(seal.get("version")))
+	version := seal.get("version")
+	if version.kind != kindNumber {
+		return fail("PSPF_FIELD", "file", file, "field", "seal.version", "detail", "is not a number")
+	}
+	if version.text != "1" {
+		return fail("PSPF_SEAL_VERSION", "file", file, "actual", version.text)
 	}
 	plan.sealed, plan.sealIndex = true, seal.get("index")
 	return nil
-}
-
-// describe shows a value of the wrong kind in a message.
-func describe(v *Value) string {
-	switch v.kind {
-	case kindString, kindNumber:
-		return v.text
-	case kindArray, kindObject:
-		return "(a structure)"
-	case kindBool:
-		if v.text == "" {
-			return "false"
-		}
-		return v.text
-	}
-	return "null"
 }
 
 func (f *fields) readPackageName(plan *Plan, v *Value) {
@@ -282,7 +278,7 @@ func parseMode(text string) (uint32, bool) {
 }
 
 func (f *fields) readLauncher(plan *Plan, v *Value) {
-	plan.launcherTool = [2]string{f.text(v.get("tool"), "launcher.tool"), f.text(v.get("tool_version"), "launcher.tool_version")}
+	plan.launcherTool = [2]string{f.required(v.get("tool"), "launcher.tool"), f.required(v.get("tool_version"), "launcher.tool_version")}
 	if !plan.sealed {
 		return
 	}

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"math/big"
+	"strings"
 )
 
 // verifySigners checks the signer's Ed25519 signature over the JSON bytes as they stand in the file, and those of the
@@ -50,9 +52,32 @@ func verifyOne(key, signature, text []byte, file string) error {
 		return fail("SEAL_KEY", "file", file)
 	}
 	if smallOrder(signature[:32]) || !ed25519.Verify(key, text, signature) {
+		if !onCurve(key) {
+			return fail("SEAL_KEY", "file", file)
+		}
 		return fail("SEAL_SIGNATURE", "file", file)
 	}
 	return nil
+}
+
+// onCurve tells whether a key that verified nothing is a point at all, for the message: whether (y²-1)/(dy²+1) is a square
+// modulo 2²⁵⁵-19, where d = -121665/121666 (RFC 8032, section 5.1.3). By Euler's criterion the product tells as much as the
+// quotient.
+func onCurve(key []byte) bool {
+	one := big.NewInt(1)
+	prime := new(big.Int).Sub(new(big.Int).Lsh(one, 255), big.NewInt(19))
+	reversed := make([]byte, 32)
+	for i, b := range key {
+		reversed[31-i] = b
+	}
+	reversed[0] &= 0x7f
+	y := new(big.Int).SetBytes(reversed)
+	square := new(big.Int).Exp(y, big.NewInt(2), prime)
+	d := new(big.Int).Mul(big.NewInt(-121665), new(big.Int).ModInverse(big.NewInt(121666), prime))
+	above := new(big.Int).Sub(square, one)
+	below := new(big.Int).Add(d.Mul(d, square), one)
+	product := above.Mul(above, below)
+	return big.Jacobi(product.Mod(product, prime), prime) != -1
 }
 
 // smallOrderPoints are the y coordinates of the eight points of small order in every encoding, sign bit cleared.
@@ -200,8 +225,9 @@ func deriveSealIndex(index []byte, seal *Value, file string) error {
 		at  int
 	}{{"source_hash", 744}, {"dependency_hash", 776}} {
 		field := "seal.index." + hash.key
-		text := f.text(seal.get(hash.key), field)
-		if sum, err := hex.DecodeString(text); err == nil && (len(sum) == 32 || text == "") {
+		value := seal.get(hash.key)
+		text := f.text(value, field)
+		if sum, err := hex.DecodeString(text); err == nil && text == strings.ToLower(text) && (len(sum) == 32 || value.isNull()) {
 			copy(index[hash.at:hash.at+32], sum)
 		} else {
 			f.bad(field, "is not 64 hexadecimal digits")

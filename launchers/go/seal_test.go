@@ -175,6 +175,11 @@ func TestFieldsOfTheSealedProfileAreChecked(t *testing.T) {
 		code string
 	}{
 		"seal version":      {func(doc, _ M) { doc["seal"] = M{"version": 2} }, "PSPF_SEAL_VERSION"},
+		"seal without one":  {func(doc, _ M) { doc["seal"] = M{} }, "PSPF_FIELD"},
+		"no purpose":        {func(_, s M) { delete(s, "purpose") }, "PSPF_FIELD"},
+		"no operations":     {func(_, s M) { delete(s, "operations") }, "PSPF_FIELD"},
+		"no target":         {func(_, s M) { delete(s, "target") }, "PSPF_FIELD"},
+		"source hash":       {func(doc, _ M) { doc["seal"] = M{"version": 1, "index": M{"source_hash": ""}} }, "PSPF_FIELD"},
 		"format":            {func(doc, _ M) { doc["format"] = "PSPF/2026" }, "PSPF_FIELD"},
 		"package name":      {func(doc, _ M) { doc["package"] = M{"name": "../x", "version": "1"} }, "PSPF_FIELD"},
 		"version":           {func(doc, _ M) { doc["package"] = M{"name": "x", "version": "1/2"} }, "PSPF_FIELD"},
@@ -193,7 +198,7 @@ func TestFieldsOfTheSealedProfileAreChecked(t *testing.T) {
 		"chunks":            {func(_, s M) { s["chunks"] = [][]int{{3, 3}} }, "PSPF_FIELD"},
 		"share":             {func(_, s M) { s["share"] = "yes" }, "PSPF_FIELD"},
 		"license":           {func(doc, _ M) { doc["seal"] = M{"version": 1, "index": M{"license_id": strings.Repeat("x", 17)}} }, "PSPF_FIELD"},
-		"launcher size":     {func(doc, _ M) { doc["launcher"] = M{"size": 1, "checksum": sha(nil)} }, "SEAL_INDEX"},
+		"launcher size":     {func(doc, _ M) { doc["launcher"] = M{"tool": "t", "tool_version": "0", "size": 1, "checksum": sha(nil)} }, "SEAL_INDEX"},
 		"setup type":        {func(doc, _ M) { doc["setup_commands"] = []any{M{"type": "shell"}} }, "SETUP_TYPE"},
 		"variable":          {func(doc, _ M) { doc["execution"] = M{"argv": []string{"x"}, "env": M{"A=B": "1"}} }, "PSPF_FIELD"},
 	} {
@@ -281,6 +286,27 @@ func TestForgedSignatures(t *testing.T) {
 		if !soundKey(testKey(seed).Public().(ed25519.PublicKey)) {
 			t.Errorf("the key of seed %d is refused", seed)
 		}
+	}
+}
+
+func TestKeysThatAreNoPointAreNamed(t *testing.T) {
+	none := 0
+	for seed := byte(2); seed < 60; seed++ {
+		key := make([]byte, 32)
+		key[0] = seed
+		code := judgeBytes(t, build(t, packageSpec{execution: M{"argv": []string{"x"}}, tamper: func(index, _ []byte) { copy(index[64:96], key) }}))
+		if code == "SEAL_KEY" {
+			none++
+		} else if code != "SEAL_SIGNATURE" {
+			t.Fatalf("%x: %q", key, code)
+		}
+		if !onCurve(testKey(seed).Public().(ed25519.PublicKey)) {
+			t.Fatalf("the key of seed %d is called no point", seed)
+		}
+	}
+	// Half of all y coordinates belong to a point.
+	if none < 15 || none > 43 {
+		t.Errorf("%d of 58 coordinates are called no point", none)
 	}
 }
 

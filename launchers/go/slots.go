@@ -135,9 +135,9 @@ func (f *fields) readCommon(s *Slot, v *Value, field string) {
 	if s.id == "" && !f.sealed {
 		s.id = "slot_" + itoa(s.index)
 	}
-	s.purpose = f.text(v.get("purpose"), field+".purpose")
+	s.purpose = f.required(v.get("purpose"), field+".purpose")
 	s.lifecycle = f.text(v.get("lifecycle"), field+".lifecycle")
-	target := f.text(v.get("target"), field+".target")
+	target := f.required(v.get("target"), field+".target")
 	cleaned, err := insideWorkenv(target)
 	if err != nil {
 		f.bad(field+".target", err.Error())
@@ -181,7 +181,7 @@ func (f *fields) readSealed(s *Slot, v *Value, field string) {
 		f.bad(field+".checksum", "is not a SHA-256")
 	}
 	s.exact, s.signedSum = true, true
-	operations, err := parseOperations(f.text(v.get("operations"), field+".operations"))
+	operations, err := parseOperations(f.required(v.get("operations"), field+".operations"))
 	if err != nil && f.err == nil {
 		f.err = fail("PSPF_OPERATION", "file", f.file, "slot", slotName(s), "detail", err.Error())
 	}
