@@ -17,7 +17,7 @@ import (
 
 const (
 	memoryLimit  = 48 << 20 // what the collector aims at, so that the process stays below 64 MiB
-	memoryBudget = 30 << 20 // of chunks being decoded at one time
+	memoryBudget = 36 << 20 // of chunks being decoded at one time
 	chunkMemory  = 9 << 20  // chunks that decode to more are streamed
 	chunkStored  = 16 << 20 // chunks stored in more are read twice: for the hash, and for the decoder
 	streamBuffer = 1 << 20
