@@ -95,7 +95,11 @@ async function step(title: string, command: string[]): Promise<void> {
       : command.join(" ");
   console.log(`\n── ${title}\n   $ ${shown.replaceAll(`${ROOT}/`, "")}`);
   const start = performance.now();
-  const child = Bun.spawn(command, { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] });
+  const child = Bun.spawn(command, {
+    cwd: ROOT,
+    env: { ...process.env, XDG_CONFIG_HOME: join(WORK, "config") }, // the tour is the same whatever this machine trusts
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   const code = await child.exited;
   if (code !== 0) {
     console.error(`\nquickstart: "${title}" failed with exit code ${code}`);

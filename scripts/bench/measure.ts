@@ -45,11 +45,14 @@ export function single(command: Command, runs: number): Sample {
   return medianOf(Array.from({ length: runs }, () => start(command)));
 }
 
+/** Measurements must not depend on the trust store of whoever runs them. */
+export const NO_STORE = { XDG_CONFIG_HOME: "/nonexistent", SEALIFT_TRUST_DIR: undefined };
+
 export function start(command: Command): Sample {
   command.before?.();
   const begin = performance.now();
   const child = Bun.spawnSync(command.argv, {
-    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/", ...command.env },
+    env: { ...process.env, ...NO_STORE, ...command.env },
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     stdio: ["ignore", "ignore", "pipe"],
   });

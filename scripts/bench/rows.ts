@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { compileC, EXEC_STUB, makeBigFile, makeTree, NOOP } from "./fixtures.ts";
-import { type Command, onCores, pair, removed, shell, single, start } from "./measure.ts";
+import { type Command, NO_STORE, onCores, pair, removed, shell, single, start } from "./measure.ts";
 
 export interface Row {
   id: string;
@@ -118,12 +118,7 @@ function warm(language: "rust" | "go", limit: number): Row {
 function workenv(file: string, env: Record<string, string>): string {
   start({ argv: [file, "--version"], env });
   const { stdout } = Bun.spawnSync([file, "workenv", "--json"], {
-    env: {
-      PATH: process.env.PATH ?? "",
-      HOME: process.env.HOME ?? "/",
-      ...env,
-      SEALIFT_LAUNCHER_CLI: "1",
-    },
+    env: { ...process.env, ...NO_STORE, ...env, SEALIFT_LAUNCHER_CLI: "1" },
   });
   return (JSON.parse(stdout.toString()) as { path: string }).path;
 }
@@ -331,7 +326,7 @@ export const ROWS: Row[] = [
 function bareCommand(file: string, env: Record<string, string>): string[] {
   const ask = (...words: string[]) => {
     const { stdout } = Bun.spawnSync([file, ...words], {
-      env: { PATH: process.env.PATH ?? "", HOME: "/", ...env, SEALIFT_LAUNCHER_CLI: "1" },
+      env: { ...process.env, ...NO_STORE, ...env, SEALIFT_LAUNCHER_CLI: "1" },
     });
     return JSON.parse(stdout.toString()) as Record<string, unknown>;
   };
