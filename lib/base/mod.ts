@@ -9,4 +9,5 @@ export * from "./path.ts";
 export * from "./program.ts";
 export * from "./progress.ts";
 export * from "./suggest.ts";
+export * from "./text.ts";
 export * from "./version.ts";

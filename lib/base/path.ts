@@ -8,6 +8,7 @@
 import { join } from "node:path";
 
 import { FormatError } from "./errors.ts";
+import { quoted } from "./text.ts";
 
 /** A name in an archive is at most this many bytes of UTF-8. */
 export const MAX_NAME_BYTES = 4096;
@@ -74,8 +75,4 @@ function refusal(code: string, name: string, what: string): FormatError {
     hint: "Paths are relative, with `/` between parts, and stay inside their folder.",
     details: { path: name.slice(0, 256) },
   });
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
 }

@@ -2,7 +2,7 @@
  * Words of a command line → values. Strict: an unknown, repeated or valueless option is an error that names the nearest
  * one; nothing is guessed. `--` must have been cut off before.
  */
-import { suggest, UsageError } from "../base/mod.ts";
+import { quoted, suggest, UsageError } from "../base/mod.ts";
 import type { Arg, Args } from "./command.ts";
 
 export interface Parsed {
@@ -207,8 +207,4 @@ function missing(label: string): UsageError {
   return new UsageError("ARGUMENT_MISSING", `The argument ${label} is missing`, {
     hint: "See `--help`.",
   });
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }

@@ -3,8 +3,8 @@
  * case is folded, nothing below a file or link, links that stay inside. The scanner, the writer and the reader
  * keep the same ledger, so nothing is written that cannot be read.
  */
-import { checkArchivePath, FormatError } from "../base/mod.ts";
-import { shown, tarError } from "./_tar.ts";
+import { checkArchivePath, FormatError, quoted } from "../base/mod.ts";
+import { tarError } from "./_tar.ts";
 import { type EntryType, parentOf } from "./entry.ts";
 
 interface Seen {
@@ -84,19 +84,19 @@ export class Ledger {
     if (seen.path !== path) {
       throw tarError(
         "TAR_DUPLICATE",
-        `The names ${shown(seen.path)} and ${shown(path)} are one file where case is ignored`,
+        `The names ${quoted(seen.path)} and ${quoted(path)} are one file where case is ignored`,
         { path, other: seen.path },
         "Rename one of them.",
       );
     }
     if (implied && seen.type !== "directory") {
       const code = seen.type === "symlink" ? "TAR_LINK" : "TAR_DUPLICATE";
-      throw tarError(code, `The tree has entries below ${shown(path)}, which is no directory`, {
+      throw tarError(code, `The tree has entries below ${quoted(path)}, which is no directory`, {
         path,
       });
     }
     if (!implied && !(seen.implied && type === "directory")) {
-      throw tarError("TAR_DUPLICATE", `The tree has the entry ${shown(path)} twice`, { path });
+      throw tarError("TAR_DUPLICATE", `The tree has the entry ${quoted(path)} twice`, { path });
     }
     seen.implied = false;
   }
@@ -110,7 +110,7 @@ export class Ledger {
     if (this.typeOf(link) !== "file" || link === path) {
       throw tarError(
         "TAR_LINK",
-        `The hard link ${shown(path)} leads to ${shown(link)}, which is no earlier file of the tree`,
+        `The hard link ${quoted(path)} leads to ${quoted(link)}, which is no earlier file of the tree`,
         { path, link },
       );
     }
@@ -159,7 +159,7 @@ function throughLink(path: string, link: string): string[] {
 function linkError(path: string, link: string, what: string): FormatError {
   return tarError(
     "TAR_LINK",
-    `The symbolic link ${shown(path)} to ${shown(link)} ${what}`,
+    `The symbolic link ${quoted(path)} to ${quoted(link)} ${what}`,
     { path, link },
     "Make the link relative and let it stay inside the tree, or exclude it.",
   );

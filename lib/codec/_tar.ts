@@ -29,11 +29,6 @@ export function tarError(
   return new FormatError(code, message, { hint, details });
 }
 
-/** A name for a message: quoted, and cut when it is long. */
-export function shown(name: string): string {
-  return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}…` : name);
-}
-
 export interface RawHeader {
   name: string;
   mode: number;

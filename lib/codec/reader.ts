@@ -1,8 +1,9 @@
-import { confinedPath, Ledger } from "./_ledger.ts";
 /**
  * The strict tar reader (format.md section 6): ustar, GNU long names, pax. It refuses what other readers repair, skip or
  * guess, so an archive has one meaning. Works on any cut of the stream with the memory of one header.
  */
+import { quoted } from "../base/mod.ts";
+import { confinedPath, Ledger } from "./_ledger.ts";
 import { ByteSource } from "./_source.ts";
 import {
   badPax,
@@ -11,7 +12,6 @@ import {
   parseHeader,
   parsePax,
   type RawHeader,
-  shown,
   tarError,
   utf8,
 } from "./_tar.ts";
@@ -215,9 +215,9 @@ function paxTime(text: string, at: number): number {
 /** The entry of a member; `undefined` for the root directory itself, which archives name `.` or `./`. */
 function toEntry(header: Member): TreeEntry | undefined {
   const type = TYPES[header.type];
-  const where = `The archive's member ${shown(header.name)}`;
+  const where = `The archive's member ${quoted(header.name)}`;
   if (type === undefined) {
-    const what = REFUSED[header.type] ?? `of the unknown type ${shown(header.type)}`;
+    const what = REFUSED[header.type] ?? `of the unknown type ${quoted(header.type)}`;
     throw tarError("TAR_TYPE", `${where} is ${what}, which is not supported`, {
       path: header.name,
     });

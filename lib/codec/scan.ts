@@ -5,8 +5,8 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 
-import { EnvironmentError, FormatError, ioError } from "../base/mod.ts";
-import { shown, tarError } from "./_tar.ts";
+import { EnvironmentError, FormatError, ioError, quoted } from "../base/mod.ts";
+import { tarError } from "./_tar.ts";
 import type { TreeEntry } from "./entry.ts";
 import { arrangeTree } from "./writer.ts";
 
@@ -95,7 +95,7 @@ function kindOf(info: Stats): string {
 }
 
 function refusal(code: string, path: string, what: string, hint: string): FormatError {
-  return tarError(code, `The file ${shown(path)} ${what}`, { path }, hint);
+  return tarError(code, `The file ${quoted(path)} ${what}`, { path }, hint);
 }
 
 function attempt<T>(path: string, action: () => T): T {

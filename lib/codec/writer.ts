@@ -4,9 +4,9 @@
  */
 import { closeSync, openSync, readSync } from "node:fs";
 
-import { EnvironmentError, ioError } from "../base/mod.ts";
+import { EnvironmentError, ioError, quoted } from "../base/mod.ts";
 import { confinedPath, Ledger } from "./_ledger.ts";
-import { BLOCK, formatHeader, OCTAL_MAX, padding, paxRecord, shown, tarError } from "./_tar.ts";
+import { BLOCK, formatHeader, OCTAL_MAX, padding, paxRecord, tarError } from "./_tar.ts";
 import { compareNames, parentOf, type TreeEntry } from "./entry.ts";
 
 /** Two zero blocks end an archive. */
@@ -26,7 +26,7 @@ export function arrangeTree(entries: readonly TreeEntry[]): TreeEntry[] {
   for (const entry of entries) {
     const path = confinedPath(entry.path);
     if (all.has(path))
-      throw tarError("TAR_DUPLICATE", `The tree has the entry ${shown(path)} twice`);
+      throw tarError("TAR_DUPLICATE", `The tree has the entry ${quoted(path)} twice`);
     all.set(path, entry.path === path ? entry : { ...entry, path });
   }
   for (const path of [...all.keys()]) {
@@ -65,20 +65,20 @@ export function checkTree(entries: readonly TreeEntry[]): void {
   let previous = "";
   for (const entry of entries) {
     if (entry.path === "" || confinedPath(entry.path) !== entry.path) {
-      throw tarError("TAR_PATH", `The name ${shown(entry.path)} is not in its shortest form`);
+      throw tarError("TAR_PATH", `The name ${quoted(entry.path)} is not in its shortest form`);
     }
     if (previous !== "" && compareNames(previous, entry.path) >= 0) {
       throw tarError(
         "TAR_DUPLICATE",
-        `The entry ${shown(entry.path)} is twice or not in its place`,
+        `The entry ${quoted(entry.path)} is twice or not in its place`,
       );
     }
     const parent = parentOf(entry.path);
     if (parent !== "" && ledger.typeOf(parent) === undefined) {
-      throw tarError("TAR_PATH", `The folder of ${shown(entry.path)} is missing from the tree`);
+      throw tarError("TAR_PATH", `The folder of ${quoted(entry.path)} is missing from the tree`);
     }
     if (entry.type !== "file" && entry.size !== 0) {
-      throw tarError("TAR_SIZE", `The entry ${shown(entry.path)} has content but is no file`);
+      throw tarError("TAR_SIZE", `The entry ${quoted(entry.path)} has content but is no file`);
     }
     ledger.add(entry);
     previous = entry.path;
@@ -191,7 +191,7 @@ function readContent(entry: TreeEntry, into: Uint8Array): void {
 function bytesOf(entry: TreeEntry): Uint8Array {
   const bytes = typeof entry.source === "object" ? entry.source.bytes : undefined;
   if (entry.size === (bytes?.length ?? 0)) return bytes ?? new Uint8Array(0);
-  throw tarError("TAR_SIZE", `The entry ${shown(entry.path)} has not the content its size says`);
+  throw tarError("TAR_SIZE", `The entry ${quoted(entry.path)} has not the content its size says`);
 }
 
 function openFile(path: string): number {
@@ -232,7 +232,7 @@ export function entryHeader(entry: TreeEntry, defaultTime: number): Uint8Array {
   if (!(mtime >= 0 && mtime <= OCTAL_MAX)) {
     throw tarError(
       "TAR_HEADER",
-      `The time ${mtime} of ${shown(entry.path)} does not fit in a tar header`,
+      `The time ${mtime} of ${quoted(entry.path)} does not fit in a tar header`,
     );
   }
   const path = entry.type === "directory" ? `${entry.path}/` : entry.path;

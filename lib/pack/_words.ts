@@ -1,5 +1,5 @@
 /** Text to words by the quoting rules of a POSIX shell, as the launchers split `command`. Nothing is expanded. */
-import { FormatError } from "../base/mod.ts";
+import { FormatError, quoted } from "../base/mod.ts";
 
 /** @throws FormatError `COMMAND_WORDS` for an open quote or a backslash at the end */
 export function splitWords(text: string): string[] {
@@ -49,7 +49,7 @@ function doubleQuoted(text: string, start: number): { text: string; end: number 
 function refusal(text: string, problem: string): FormatError {
   return new FormatError(
     "COMMAND_WORDS",
-    `The command ${JSON.stringify(text)} cannot be split: ${problem}`,
+    `The command ${quoted(text)} cannot be split: ${problem}`,
     {
       hint: "Quotes and backslashes follow POSIX shell rules; an array needs none.",
     },

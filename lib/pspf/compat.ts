@@ -6,7 +6,7 @@
  */
 import { posix } from "node:path";
 
-import { FormatError } from "../base/mod.ts";
+import { FormatError, quoted } from "../base/mod.ts";
 import { parentOf, type TreeEntry } from "../codec/mod.ts";
 import { type CheckedSlot, type Manifest, wrong } from "./input.ts";
 import type { SealedMetadata } from "./metadata.ts";
@@ -114,7 +114,7 @@ export function compatManifest(manifest: Manifest): Manifest {
 
 function checkWord(word: string, field: string): void {
   if (!PLAIN_WORD.test(word)) {
-    throw broken("QUOTES", field, `${JSON.stringify(word)} holds a space, a quote or a backslash`);
+    throw broken("QUOTES", field, `${quoted(word)} holds a space, a quote or a backslash`);
   }
   if (word.includes("{slot:")) {
     throw broken("PLACEHOLDER", field, `${word}: {slot:…} does not work in those launchers`);

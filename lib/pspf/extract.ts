@@ -13,6 +13,7 @@ import {
   EnvironmentError,
   FormatError,
   ioError,
+  quoted,
 } from "../base/mod.ts";
 import { extractTar, sha256File } from "../codec/mod.ts";
 import {
@@ -107,7 +108,7 @@ export function placeOf(pkg: Package, slot: PackageSlot, dir: string): string {
 function fileName(slot: PackageSlot): string {
   const name = checkArchivePath(slot.id);
   if (name === slot.id && name !== "" && !name.includes("/")) return name;
-  throw new FormatError("PATH_ESCAPE", `The slot id ${JSON.stringify(slot.id)} is no file name`, {
+  throw new FormatError("PATH_ESCAPE", `The slot id ${quoted(slot.id)} is no file name`, {
     hint: "Extract this slot alone and name the file.",
   });
 }

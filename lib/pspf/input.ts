@@ -1,5 +1,5 @@
 /** What a writer is given, and the rules that do not depend on a profile (format.md sections 3, 4 and 6). */
-import { checkArchivePath, FormatError } from "../base/mod.ts";
+import { checkArchivePath, FormatError, quoted } from "../base/mod.ts";
 import type { TreeEntry } from "../codec/mod.ts";
 import { PLATFORM_PATTERN } from "./metadata.ts";
 import { relativeTarget } from "./normalize.ts";
@@ -97,10 +97,10 @@ function checkSlot(slot: SlotInput, os: string): CheckedSlot {
   }
   if (target === "" && !isTar) throw wrong("SLOT_TARGET", slot, "target names no file");
   if (ABSOLUTE.test(slot.source)) {
-    throw wrong("SLOT_SOURCE", slot, `source ${JSON.stringify(slot.source)} is not relative`);
+    throw wrong("SLOT_SOURCE", slot, `source ${quoted(slot.source)} is not relative`);
   }
   if (slot.platform !== undefined && !PLATFORM_PATTERN.test(slot.platform)) {
-    throw wrong("SLOT_PLATFORM", slot, `platform ${JSON.stringify(slot.platform)} is unknown`);
+    throw wrong("SLOT_PLATFORM", slot, `platform ${quoted(slot.platform)} is unknown`);
   }
   return {
     ...slot,

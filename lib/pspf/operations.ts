@@ -4,7 +4,7 @@
  * In the descriptor a chain is a u64, first operation in the lowest byte; in the JSON it is text. Earlier
  * implementations read some spellings as "raw" without a word; here an unknown one is an error, never skipped.
  */
-import { FormatError } from "../base/mod.ts";
+import { FormatError, quoted } from "../base/mod.ts";
 
 /** The v0 operations: every reader of PSPF/2025 must know them. */
 export type Operation = "tar" | "gzip" | "bzip2" | "xz" | "zstd";
@@ -47,8 +47,7 @@ export function parseOperations(text: string): Operation[] {
   for (const part of lower.split(/[|,]/)) {
     const name = part.trim();
     if (name === "none" || name === "raw") continue;
-    if (!Object.hasOwn(CODES, name))
-      throw unsupported(`${JSON.stringify(part)} in ${quoted(text)}`);
+    if (!Object.hasOwn(CODES, name)) throw unsupported(`${quoted(part)} in ${quoted(text)}`);
     chain.push(name as Operation);
   }
   return checkChain(chain, quoted(text));
@@ -100,8 +99,4 @@ function unsupported(detail: string): FormatError {
     hint: "Operations are tar, gzip, bzip2, xz and zstd; tar once and first, eight at most.",
     details: { operation: detail },
   });
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }

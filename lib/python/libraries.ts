@@ -6,7 +6,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-import { findProgram, FormatError, run } from "../base/mod.ts";
+import { findProgram, FormatError, quoted, run } from "../base/mod.ts";
 import { type Elf, readElf } from "./elf.ts";
 
 /** What Debian's libc6 (and every other glibc package) brings. */
@@ -96,7 +96,7 @@ function checkLibraryName(name: string, by: string): void {
   if (/^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/.test(name)) return;
   throw new FormatError(
     "ELF_NEEDED",
-    `${by}: needs ${JSON.stringify(name)}, which is not a plain library name`,
+    `${by}: needs ${quoted(name)}, which is not a plain library name`,
     {
       hint: "Rebuild it so that it asks for the library by its name.",
       details: { path: by, needed: name },

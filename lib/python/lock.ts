@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 
-import { FormatError } from "../base/mod.ts";
+import { FormatError, quoted } from "../base/mod.ts";
 import { evaluateMarker, type MarkerEnvironment } from "./marker.ts";
 import { isProjectName, normaliseName } from "./names.ts";
 import { satisfiesPython } from "./specifier.ts";
@@ -85,7 +85,7 @@ export function readPylock(text: string, file: string, target: LockTarget): Lock
   for (const item of lock.packages) {
     if (item.marker !== undefined && !evaluateMarker(item.marker, target.markers, file)) continue;
     if (!isProjectName(item.name))
-      throw bad(file, "PYLOCK_NAME", `${JSON.stringify(item.name)} is no project name`);
+      throw bad(file, "PYLOCK_NAME", `${quoted(item.name)} is no project name`);
     const name = normaliseName(item.name);
     if (chosen.has(name))
       throw bad(file, "PYLOCK_DUPLICATE", `${name} is there twice for the target`);
@@ -206,11 +206,7 @@ function fileName(artifact: Artifact, name: string, file: string): string {
   const found = artifact.name ?? last(artifact.url ?? artifact.path ?? "");
   const decoded = decode(found);
   if (/^[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}$/.test(decoded)) return decoded;
-  throw bad(
-    file,
-    "PYLOCK_NAME",
-    `${name}: ${JSON.stringify(decoded.slice(0, 100))} is no file name`,
-  );
+  throw bad(file, "PYLOCK_NAME", `${name}: ${quoted(decoded, 100)} is no file name`);
 }
 
 function decode(text: string): string {

@@ -4,7 +4,7 @@
  */
 import { satisfies } from "@renovatebot/pep440";
 
-import { FormatError } from "../base/mod.ts";
+import { FormatError, quoted } from "../base/mod.ts";
 
 export interface MarkerEnvironment {
   os_name: string;
@@ -164,7 +164,7 @@ class MarkerReader {
   #bad(): FormatError {
     return new FormatError(
       "MARKER",
-      `${this.where}: ${JSON.stringify(this.marker.slice(0, 200))} is not an environment marker`,
+      `${this.where}: ${quoted(this.marker, 200)} is not an environment marker`,
       {
         hint: "Write it as PEP 508 says, for example: python_version < '3.12' and sys_platform == 'linux'.",
         details: { marker: this.marker.slice(0, 200) },

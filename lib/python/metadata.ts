@@ -2,7 +2,7 @@
  * The small text files inside a wheel's `.dist-info`: METADATA and WHEEL (headers, the core metadata specification),
  * RECORD (CSV, PEP 376 and 627) and entry_points.txt. Pure functions over text; errors are `FormatError`s that name the file.
  */
-import { FormatError } from "../base/mod.ts";
+import { FormatError, quoted } from "../base/mod.ts";
 
 /** Header fields by lower-case name; the body (the description) is dropped. */
 export function parseHeaders(text: string): Map<string, string[]> {
@@ -118,7 +118,7 @@ export function parseEntryPoints(text: string, file: string): Map<string, Map<st
     if (group === undefined || equals <= 0) {
       throw new FormatError(
         "WHEEL_ENTRY_POINTS",
-        `${file}: the line ${JSON.stringify(line)} is no entry point`,
+        `${file}: the line ${quoted(line)} is no entry point`,
         {
           hint: "Each line is `name = module:function` below a [group].",
           details: { file },

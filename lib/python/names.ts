@@ -1,5 +1,5 @@
 /** Names as Python packaging compares them: PEP 503 for projects, PEP 621 and the entry-points specification for objects. */
-import { FormatError } from "../base/mod.ts";
+import { FormatError, quoted } from "../base/mod.ts";
 
 const PROJECT = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 const IDENTIFIERS = /^[\p{ID_Start}_][\p{ID_Continue}]*(?:\.[\p{ID_Start}_][\p{ID_Continue}]*)*$/u;
@@ -30,14 +30,10 @@ export function parseObjectReference(text: string, where: string): ObjectReferen
     .split(":")
     .map((part) => part.trim());
   if (rest.length > 0 || !IDENTIFIERS.test(module) || !IDENTIFIERS.test(object)) {
-    throw new FormatError(
-      "ENTRY_POINT",
-      `${where}: ${JSON.stringify(text)} is not module:function`,
-      {
-        hint: 'Write it like "myapp.cli:main".',
-        details: { field: where, actual: text },
-      },
-    );
+    throw new FormatError("ENTRY_POINT", `${where}: ${quoted(text)} is not module:function`, {
+      hint: 'Write it like "myapp.cli:main".',
+      details: { field: where, actual: text },
+    });
   }
   return { module, attributes: object.split(".") };
 }
@@ -45,7 +41,7 @@ export function parseObjectReference(text: string, where: string): ObjectReferen
 /** A command's name becomes a file in `bin/`: no separators, no leading dot or dash. */
 export function checkCommandName(name: string, where: string): string {
   if (/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}$/.test(name)) return name;
-  throw new FormatError("COMMAND_NAME", `${where}: ${JSON.stringify(name)} cannot name a command`, {
+  throw new FormatError("COMMAND_NAME", `${where}: ${quoted(name)} cannot name a command`, {
     hint: "Use letters, digits, `_`, `.`, `+` and `-`, not beginning with `.`, `+` or `-`.",
     details: { field: where, actual: name },
   });

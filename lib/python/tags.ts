@@ -2,7 +2,7 @@
  * Which wheels an interpreter can load, and which of them is best: PEP 425 tags in the order that `packaging.tags` gives them,
  * with PEP 600 (manylinux), PEP 656 (musllinux), macOS and Windows platform tags. Pure functions, no machine is asked.
  */
-import { FormatError } from "../base/mod.ts";
+import { FormatError, quoted } from "../base/mod.ts";
 import { isProjectName, normaliseName } from "./names.ts";
 
 export interface TagTarget {
@@ -36,14 +36,10 @@ export function parseWheelName(file: string): WheelName {
     /^[A-Za-z0-9._+!]+$/.test(version) &&
     [py, abi, platform].every((part) => TAG_PART.test(part));
   if (parts === undefined || !sound) {
-    throw new FormatError(
-      "WHEEL_NAME",
-      `${JSON.stringify(file.slice(0, 200))} is not the name of a wheel`,
-      {
-        hint: "Wheels are named name-version-python-abi-platform.whl.",
-        details: { file: file.slice(0, 200) },
-      },
-    );
+    throw new FormatError("WHEEL_NAME", `${quoted(file, 200)} is not the name of a wheel`, {
+      hint: "Wheels are named name-version-python-abi-platform.whl.",
+      details: { file: file.slice(0, 200) },
+    });
   }
   const tags = py
     .split(".")
