@@ -8,8 +8,6 @@
  * Sources are copied to an empty folder and compiled there as `./main.ts`, because Bun writes relative paths into the
  * file, reads settings from the current folder, and would take a base executable that lies there.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import {
   chmod,
   copyFile,
@@ -27,6 +25,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { EXEC_ARGV } from "../lib/cli/mod.ts";
+import { sha256File } from "../lib/codec/mod.ts";
 import manifest from "../package.json";
 import { baseExecutable } from "./base.ts";
 import { executableFormat, hostTarget, outputName, type Target, TARGETS } from "./targets.ts";
@@ -88,8 +87,7 @@ export async function build(target: Target, output: string): Promise<string> {
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-  const digest = await sha256(output);
-  return digest;
+  return await sha256File(output);
 }
 
 async function announce(path: string, digest: string): Promise<void> {
@@ -218,10 +216,4 @@ async function smokeTest(path: string): Promise<void> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const part of createReadStream(path)) hash.update(part);
-  return hash.digest("hex");
 }

@@ -23,13 +23,12 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { sha256File } from "../lib/codec/mod.ts";
-import { loadSigner, type Signer } from "../lib/trust/mod.ts";
+import { loadSigner, publicKeyPem, type Signer } from "../lib/trust/mod.ts";
 import manifest from "../package.json";
 import { thirdPartyNotices } from "./notices.ts";
 import { hostTarget, type Target, TARGETS } from "./targets.ts";
 
 const ROOT = join(import.meta.dir, "..");
-const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 
 const { values } = parseArgs({
   options: {
@@ -102,10 +101,7 @@ async function sign(folder: string, names: string[], signer: Signer): Promise<vo
   const sums = new TextEncoder().encode(lines.join(""));
   writeFileSync(join(folder, "SHA256SUMS"), sums);
   writeFileSync(join(folder, "SHA256SUMS.sig"), signer.sign(sums));
-  writeFileSync(
-    join(folder, "release.pub"),
-    `-----BEGIN PUBLIC KEY-----\n${publicKey(signer)}\n-----END PUBLIC KEY-----\n`,
-  );
+  writeFileSync(join(folder, "release.pub"), publicKeyPem(signer.publicKey));
 }
 
 function writeInstallers(out: string, url: string, signer: Signer): void {
@@ -127,9 +123,9 @@ function fill(text: string, variable: string, value: string): string {
   return text.replace(`\n${variable}''`, () => `\n${variable}'${value}'`);
 }
 
-/** SubjectPublicKeyInfo (RFC 8410), base64. */
+/** SubjectPublicKeyInfo (RFC 8410), base64: the line between the dashes of its PEM. */
 function publicKey(signer: Signer): string {
-  return Buffer.concat([SPKI_PREFIX, signer.publicKey]).toString("base64");
+  return publicKeyPem(signer.publicKey).split("\n")[1] as string;
 }
 
 function passphrase(): { passphrase?: string } {

@@ -13,7 +13,7 @@ import messages from "../../../test/conformance/messages.json";
 import { InternalError, run } from "../../base/mod.ts";
 import { sha256Hex } from "../../codec/mod.ts";
 import { openPackage } from "../../pspf/mod.ts";
-import { signerFromSeed } from "../../trust/mod.ts";
+import { publicKeyPem, signerFromSeed } from "../../trust/mod.ts";
 import type { Launcher } from "../embedded.ts";
 import { type Case, CaseFile, type Step } from "./case.ts";
 import { applyDamage } from "./damage.ts";
@@ -203,12 +203,6 @@ async function workenvName(path: string, test: Case): Promise<string> {
   } catch {
     return `${test.package}-${test.version}-none`;
   }
-}
-
-/** SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) as PEM. */
-function publicKeyPem(key: Uint8Array): string {
-  const der = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), key]);
-  return `-----BEGIN PUBLIC KEY-----\n${der.toString("base64")}\n-----END PUBLIC KEY-----\n`;
 }
 
 function text(bytes: Uint8Array): string {
