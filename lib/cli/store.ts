@@ -1,9 +1,8 @@
 /** Which trust store and which key the words of a command line mean. */
-import { open } from "node:fs/promises";
 import { basename } from "node:path";
 
 import { EnvironmentError, UsageError } from "../base/mod.ts";
-import { openPackage } from "../pspf/mod.ts";
+import { endsLikePackage, openPackage } from "../pspf/mod.ts";
 import {
   loadPublicKey,
   matchKeys,
@@ -44,7 +43,7 @@ export function folderOf(context: CommandContext, choice: StoreChoice): string {
 
 /** The keys that a word means: one key, or the signers of a package, with a name for them. */
 export async function readKeys(word: string) {
-  if (!(await isPackage(word))) {
+  if (!(await endsLikePackage(word))) {
     const publicKey = await loadPublicKey(word);
     const isFile = await Bun.file(word).exists();
     const name = isFile ? basename(word).replace(/\.[a-z]+$/, "") : publicKey.toHex().slice(0, 16);
@@ -54,21 +53,6 @@ export async function readKeys(word: string) {
   await pkg.close();
   const name = safeKeyName(pkg.metadata.package.name);
   return { name, publicKeys: pkg.signers, fromPackage: true };
-}
-
-/** Whether a file ends like a package. */
-async function isPackage(path: string): Promise<boolean> {
-  const file = await open(path, "r").catch(() => undefined);
-  if (file === undefined) return false;
-  try {
-    const info = await file.stat();
-    if (!info.isFile() || info.size < 8200) return false;
-    const end = Buffer.alloc(4);
-    await file.read(end, 0, 4, info.size - 4);
-    return end.toString("hex") === "f09faa84";
-  } finally {
-    await file.close();
-  }
 }
 
 /** The key that a word means, in the store or outside of it. */

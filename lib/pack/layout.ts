@@ -4,6 +4,7 @@
  * All of this would otherwise be found by the user at the first start.
  */
 import { FormatError, suggest } from "../base/mod.ts";
+import { parentOf } from "../codec/mod.ts";
 import type { Platform } from "../launcher/mod.ts";
 import { slotNames, withoutWorkenv } from "./_placeholder.ts";
 import { splitWords } from "./_words.ts";
@@ -72,7 +73,7 @@ function addToPlace(places: Map<Place, Tree>, slot: StagedSlot): void {
   places.set(place, tree);
   for (const member of slot.members) {
     const path = [slot.input.target, member.path].filter((part) => part !== "").join("/");
-    for (let up = parent(path); up !== ""; up = parent(up)) {
+    for (let up = parentOf(path); up !== ""; up = parentOf(up)) {
       put(tree, up, { path: up, type: "directory", mode: 0o755 }, slot.input.id);
     }
     if (path !== "") put(tree, path, member, slot.input.id);
@@ -103,11 +104,6 @@ function put(tree: Tree, path: string, member: Member, slot: string): void {
     hint: "Give one of them another target; names that differ only in case count as equal.",
     details: { path, slots: [there.slot, slot] },
   });
-}
-
-function parent(path: string): string {
-  const slash = path.lastIndexOf("/");
-  return slash < 0 ? "" : path.slice(0, slash);
 }
 
 function checkPlaceholders(project: Commands, slots: StagedSlot[]): void {
@@ -227,7 +223,7 @@ function follow(tree: Tree, path: string, hops = 0): Member | "outside" | undefi
     const at = parts.slice(0, length).join("/");
     const member = tree.get(at.toLowerCase())?.member;
     if (member?.type !== "symlink") continue;
-    const target = resolveLink(parent(at), member.link ?? "");
+    const target = resolveLink(parentOf(at), member.link ?? "");
     if (target === undefined) return "outside";
     return follow(
       tree,

@@ -8,18 +8,11 @@ import { dirname, join } from "node:path";
 import * as v from "valibot";
 
 import { checkArchivePath, FormatError } from "../base/mod.ts";
-import { parseOperations } from "../pspf/mod.ts";
+import { type Lifecycle, LIFECYCLE_NAMES, parseOperations } from "../pspf/mod.ts";
 import { checkManifest, manifestError, type ManifestText } from "./_issues.ts";
 import { checkTarget, withNamedSlots } from "./program.ts";
 import type { Project, SlotSpec } from "./project.ts";
-import {
-  type Lifecycle,
-  LIFECYCLES,
-  PackageName,
-  PackageVersion,
-  SetupStep,
-  WorkenvTable,
-} from "./schema.ts";
+import { PackageName, PackageVersion, SetupStep, WorkenvTable } from "./schema.ts";
 
 const Strings = v.record(v.string(), v.string());
 /** The Go builder writes `null` for what is not there. */
@@ -192,13 +185,13 @@ function checkUnique(slots: SlotSpec[], where: ManifestText): void {
 
 function lifecycleOf(text: string, where: ManifestText, path: (string | number)[]): Lifecycle {
   if (text === "cached") return "cache";
-  const found = LIFECYCLES.find((name) => name === text);
+  const found = LIFECYCLE_NAMES.find((name) => name === text);
   if (found) return found;
   throw manifestError(
     where,
     path,
     `is "${text}", which is no lifecycle`,
-    `Lifecycles: ${LIFECYCLES.join(", ")}.`,
+    `Lifecycles: ${LIFECYCLE_NAMES.join(", ")}.`,
   );
 }
 

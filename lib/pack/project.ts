@@ -5,11 +5,11 @@
 import { dirname } from "node:path";
 
 import { parsePlatform, type Platform } from "../launcher/mod.ts";
-import type { Operation } from "../pspf/mod.ts";
+import type { Lifecycle, Operation } from "../pspf/mod.ts";
 import type { PythonProject } from "../python/mod.ts";
 import { manifestError, type ManifestText } from "./_issues.ts";
 import { type CompressionChoice, parseCompression } from "./compression.ts";
-import type { ExecutionTable, Lifecycle, SetupStep, WorkenvTable } from "./schema.ts";
+import type { ExecutionTable, SetupStep, WorkenvTable } from "./schema.ts";
 
 /** One slot as its author wants it. */
 export interface SlotSpec {

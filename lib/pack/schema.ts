@@ -5,6 +5,8 @@
  */
 import * as v from "valibot";
 
+import { LIFECYCLE_NAMES, NAME_PATTERN, PLATFORM_PATTERN, VERSION_PATTERN } from "../pspf/mod.ts";
+
 export const PURPOSES = [
   "payload",
   "data",
@@ -19,26 +21,6 @@ export const PURPOSES = [
   "installer",
 ] as const;
 
-export const LIFECYCLES = [
-  "runtime",
-  "eager",
-  "cache",
-  "startup",
-  "volatile",
-  "temp",
-  "temporary",
-  "init",
-  "shutdown",
-  "lazy",
-  "dev",
-  "config",
-  "persistent",
-  "platform",
-] as const;
-export type Lifecycle = (typeof LIFECYCLES)[number];
-
-/** Names of packages and ids of slots (format.md section 3). */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 const OCTAL = /^0?[0-7]{3}$/;
 
 const Text = v.pipe(
@@ -52,23 +34,20 @@ const EnvName = v.pipe(v.string(), v.regex(/^[^=\0]+$/, "is no name of an enviro
 const EnvMap = v.record(EnvName, Text);
 const Platform = v.pipe(
   v.string(),
-  v.regex(
-    /^(linux|darwin|windows)(_(amd64|arm64))?$/,
-    "must be an os or os_arch such as linux or linux_amd64",
-  ),
+  v.regex(PLATFORM_PATTERN, "must be an os or os_arch such as linux or linux_amd64"),
 );
 
 export const PackageName = v.pipe(
   v.string(),
-  v.regex(NAME, "must be letters, digits, `_`, `.` and `-`, beginning with a letter or digit"),
+  v.regex(
+    NAME_PATTERN,
+    "must be letters, digits, `_`, `.` and `-`, beginning with a letter or digit",
+  ),
   v.maxBytes(128, "must be at most 128 bytes long"),
 );
 export const PackageVersion = v.pipe(
   v.string(),
-  v.regex(
-    /^[^/\\\u0000-\u001f\u007f]+$/,
-    "must not be empty and must not hold `/`, `\\` or control characters",
-  ),
+  v.regex(VERSION_PATTERN, "must not be empty and must not hold `/`, `\\` or control characters"),
   v.maxBytes(128, "must be at most 128 bytes long"),
 );
 
@@ -101,7 +80,10 @@ export const ExecutionTable = v.pipe(
 export const SlotTable = v.strictObject({
   id: v.pipe(
     v.string(),
-    v.regex(NAME, "must be letters, digits, `_`, `.` and `-`, beginning with a letter or digit"),
+    v.regex(
+      NAME_PATTERN,
+      "must be letters, digits, `_`, `.` and `-`, beginning with a letter or digit",
+    ),
     v.check((id) => !/^\d+$/.test(id), "must not be a number: {slot:0} means the first slot"),
     v.maxBytes(255, "must be at most 255 bytes long"),
   ),
@@ -111,7 +93,7 @@ export const SlotTable = v.strictObject({
   include: v.optional(v.array(FullText)),
   exclude: v.optional(v.array(FullText)),
   purpose: v.optional(v.picklist(PURPOSES)),
-  lifecycle: v.optional(v.picklist(LIFECYCLES)),
+  lifecycle: v.optional(v.picklist(LIFECYCLE_NAMES)),
   permissions: v.optional(Mode),
   platform: v.optional(Platform),
   compression: v.optional(FullText),

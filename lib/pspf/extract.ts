@@ -66,7 +66,7 @@ export async function extractAll(
 ): Promise<Extracted[]> {
   const done: Extracted[] = [];
   for (const slot of pkg.slots) {
-    const place = options.by === "id" ? confine(dir, fileName(slot)) : placeOf(pkg, slot, dir);
+    const place = options.by === "id" ? placeById(slot, dir) : placeOf(pkg, slot, dir);
     await checkStored(pkg, slot);
     await refuseLinks(dir, isTar(slot) ? place : dirname(place));
     done.push(
@@ -102,6 +102,11 @@ export function placeOf(pkg: Package, slot: PackageSlot, dir: string): string {
   if (isTar(slot) && !pkg.sealed) return join(dir, dirname(target === "" ? "." : target));
   if (isTar(slot)) return join(dir, target);
   return join(dir, target === "" ? fileName(slot) : target);
+}
+
+/** `<dir>/<id>` */
+export function placeById(slot: PackageSlot, dir: string): string {
+  return confine(dir, fileName(slot));
 }
 
 /** The slot's id as the name of one file. Other writers put anything there. */

@@ -15,7 +15,7 @@ export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 export const PLATFORM_PATTERN = /^(?:linux|darwin|windows)(?:_(?:amd64|arm64))?$/;
 // What a version must not hold: separators, NUL, C0 and C1 controls.
 // oxlint-disable-next-line no-control-regex
-const VERSION_PATTERN = /^[^/\\\u0000-\u001f\u007f-\u009f]+$/;
+export const VERSION_PATTERN = /^[^/\\\u0000-\u001f\u007f-\u009f]+$/;
 
 const Length = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const Text = v.string();

@@ -10,6 +10,7 @@ export {
   extractSlot,
   type Extracted,
   type ExtractOptions,
+  placeById,
   placeOf,
 } from "./extract.ts";
 export type { Manifest, SlotContent, SlotInput } from "./input.ts";
@@ -17,8 +18,11 @@ export { FORMAT_VERSION, INDEX_SIZE, type Range, TRAILER_SIZE } from "./layout.t
 export {
   type Metadata,
   metadataSchema,
+  NAME_PATTERN,
+  PLATFORM_PATTERN,
   type SealedMetadata,
   type SlotMetadata,
+  VERSION_PATTERN,
 } from "./metadata.ts";
 export {
   formatOperations,
@@ -29,6 +33,7 @@ export {
 } from "./operations.ts";
 export type { Package, PackageSlot } from "./package.ts";
 export type { Problem, ProblemCode } from "./problem.ts";
+export { endsLikePackage } from "./probe.ts";
 export { openPackage, type OpenOptions } from "./reader.ts";
 export { signPackage, type Signed, type SignOptions } from "./sign.ts";
 export { type Check, type Verdict, verifyPackage, type VerifyOptions } from "./verify.ts";
