@@ -301,7 +301,9 @@ impl Finished {
             match part.as_str() {
                 "" | "." => continue,
                 ".." => {
-                    at.pop();
+                    if at.pop().is_none() {
+                        return true; // above the work environment itself
+                    }
                 }
                 _ => at.push(part),
             }
