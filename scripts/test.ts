@@ -9,13 +9,23 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { findProgram } from "../lib/base/mod.ts";
+import { needPackages } from "../test/support/debian.ts";
 import { freshBinary } from "./binary.ts";
 import { closingLine, type Counts, noTests, readCargo, readGo, readJunit, sum } from "./summary.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const REPORT = join(ROOT, "build", "test", "junit.xml");
 
+/** What the Rust launcher for the other Linux needs beside the host's Rust. */
+const ARM64_PACKAGES = [
+  "rustc-web",
+  "libstd-rust-web-dev:arm64",
+  "gcc-aarch64-linux-gnu",
+  "libc6-dev-arm64-cross",
+];
+
 const filters = process.argv.slice(2);
+if (filters.length === 0) await provideArm64Launcher();
 const results: Counts[] = [];
 if (wanted("test"))
   results.push(await typescript(filters.filter((path) => !path.startsWith("launchers"))));
@@ -55,6 +65,16 @@ async function binary(): Promise<Counts> {
     console.log(error instanceof Error ? error.message : error);
     return { ...noTests(), failed: 1, failures: ["dist/sealift cannot be compiled"] };
   }
+}
+
+/** Builds the Rust launcher for arm64 where Debian's packages make it possible; its cases then run under qemu-user. */
+async function provideArm64Launcher(): Promise<void> {
+  if (process.platform !== "linux" || process.arch !== "x64") return;
+  if (process.getuid?.() === 0) await run(["dpkg", "--add-architecture", "arm64"], ROOT);
+  const reason = await needPackages(ARM64_PACKAGES);
+  if (reason !== true) console.log(`The Rust launcher for linux_arm64 is left out: ${reason}`);
+  const { code } = await show([process.execPath, "scripts/launchers.ts"], ROOT);
+  if (code !== 0) throw new Error(`scripts/launchers.ts ended with exit code ${code}`);
 }
 
 async function typescript(paths: string[]): Promise<Counts> {
