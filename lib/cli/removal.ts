@@ -1,7 +1,8 @@
-/** What commands that empty the cache answer. */
+/** How commands that empty the cache go about it, and what they answer. */
 import * as v from "valibot";
 
-import { printable, type View } from "./view.ts";
+import type { CommandContext } from "./command.ts";
+import { counted, printable, type View } from "./view.ts";
 
 const Path = {
   path: v.string(),
@@ -17,6 +18,28 @@ export const Removal = v.strictObject({
   dry_run: v.boolean(),
 });
 export type Removal = v.InferOutput<typeof Removal>;
+
+interface Sweep {
+  removed: Removal["removed"];
+  kept: Removal["kept"];
+  warnings: string[];
+}
+
+/** Plans, asks, and only then removes. `sweep(true)` is a dry run of `sweep(false)`. */
+export async function removeAfterAsking(
+  context: CommandContext,
+  base: string,
+  sweep: (dryRun: boolean) => Promise<Sweep>,
+): Promise<Removal> {
+  const plan = await sweep(true);
+  const answer = { base, removed: plan.removed, kept: plan.kept, dry_run: context.dryRun };
+  if (context.dryRun || plan.removed.length === 0) return answer;
+  const question = `Remove ${counted(plan.removed.length, "folder")} from ${base}?`;
+  if (!(await context.confirm(question))) return { ...answer, removed: [] };
+  const { removed, kept, warnings } = await sweep(false);
+  for (const warning of warnings) context.warn(warning);
+  return { ...answer, removed, kept };
+}
 
 export function removalText(data: Removal, view: View): string {
   const word = data.dry_run ? "would remove" : "removed";

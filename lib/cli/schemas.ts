@@ -1,4 +1,4 @@
-/** JSON Schema of every document that sealift prints, from the valibot types of the commands. */
+/** JSON Schema of every document that sealift prints, and of the ones that it reads, from the valibot types in the code. */
 import { toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
 
@@ -57,10 +57,31 @@ export const versionDocument = v.strictObject({
   ),
 });
 
-const DOCUMENTS: Readonly<Record<string, { summary: string; shape: v.GenericSchema }>> = {
-  "sealift.error/1": { summary: "What a command answers when it fails", shape: errorDocument },
-  "sealift.help/1": { summary: "What --help answers", shape: helpDocument },
-  "sealift.version/1": { summary: "What --version answers", shape: versionDocument },
+interface Document {
+  summary: string;
+  /** Loads the shape, which may be behind much code. */
+  shape: () => Promise<v.GenericSchema>;
+  /** Sealift reads it. JSON Schema cannot say everything that is checked then. */
+  isInput?: boolean;
+}
+
+const DOCUMENTS: Readonly<Record<string, Document>> = {
+  "sealift.error/1": {
+    summary: "What a command answers when it fails",
+    shape: async () => errorDocument,
+  },
+  "sealift.help/1": { summary: "What --help answers", shape: async () => helpDocument },
+  "sealift.version/1": { summary: "What --version answers", shape: async () => versionDocument },
+  "sealift.toml": {
+    summary: "The manifest of a project that `pack` reads",
+    shape: async () => (await import("../pack/mod.ts")).SealiftManifest,
+    isInput: true,
+  },
+  "sealift.metadata/1": {
+    summary: "The signed JSON inside a sealed package",
+    shape: async () => (await import("../pspf/mod.ts")).metadataSchema,
+    isInput: true,
+  },
 };
 
 interface Described {
@@ -78,7 +99,9 @@ export function listSchemas(): Described[] {
 /** The JSON Schema (draft-07) of `name`, `undefined` when there is none. */
 export async function schemaOf(name: string): Promise<Record<string, unknown> | undefined> {
   const document = Object.hasOwn(DOCUMENTS, name) ? DOCUMENTS[name] : undefined;
-  if (document !== undefined) return convert(document.shape, name);
+  if (document !== undefined) {
+    return convert(await document.shape(), name, document.isInput === true);
+  }
   const leaf = leaves().find(([command]) => schemaName(command) === name);
   if (leaf === undefined) return undefined;
   const { data } = await load(leaf[1]);
@@ -94,8 +117,13 @@ export function leaves(): [name: string, leaf: Leaf][] {
   );
 }
 
-function convert(schema: v.GenericSchema, name: string): Record<string, unknown> {
-  const document = toJsonSchema(schema, { errorMode: "throw", typeMode: "output" });
+function convert(schema: v.GenericSchema, name: string, isInput = false): Record<string, unknown> {
+  const document = toJsonSchema(
+    schema,
+    isInput
+      ? { errorMode: "ignore", typeMode: "input" }
+      : { errorMode: "throw", typeMode: "output" },
+  );
   return { $id: name, ...document } as Record<string, unknown>;
 }
 

@@ -76,6 +76,11 @@ function size(bytes: number): string {
   return `${value.toFixed(1)} ${units[unit]}`;
 }
 
+/** `1 file`, `2 files` */
+export function counted(n: number, one: string): string {
+  return `${n.toLocaleString("en-US")} ${one}${n === 1 ? "" : "s"}`;
+}
+
 /**
  * Text from a file or a server as it may go to a terminal: control characters, which could move the cursor or hide words,
  * are shown as `\u{1b}`. Line feeds and tabs stay.

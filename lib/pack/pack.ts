@@ -3,6 +3,7 @@
  * and with `--validate-before-sign` or `--test-command` the real key signs only what was proven.
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 import { type Context, ioError, sourceDateEpoch, UsageError } from "../base/mod.ts";
@@ -51,7 +52,8 @@ export async function packProject(
   const outputs = planOutputs(project, options);
   const key = chooseKey(options, project.key, ctx.env);
   if (options.testCommand !== undefined) refuseForeignTest(outputs);
-  const scratch = await makeScratch(ctx);
+  if (project.kind !== "python") refusePythonOptions(project, options);
+  const scratch = await makeScratch(options.dryRun ? tmpdir() : join(ctx.cacheDir, "tmp"));
   try {
     const report = emptyReport(project, key, options);
     const planned: Planned[] = [];
@@ -90,14 +92,23 @@ function emptyReport(project: Project, key: ChosenKey, options: PackOptions): Pa
   };
 }
 
-async function makeScratch(ctx: Context): Promise<string> {
-  const base = join(ctx.cacheDir, "tmp");
+/** Below the cache, where there is room; a dry run leaves no folder there. */
+async function makeScratch(base: string): Promise<string> {
   try {
     await mkdir(base, { recursive: true, mode: 0o700 });
-    return await mkdtemp(join(base, "pack-"));
+    return await mkdtemp(join(base, "sealift-pack-"));
   } catch (error) {
     throw ioError(error, base);
   }
+}
+
+/** What has no effect is an error: its author expects one. */
+function refusePythonOptions(project: Project, options: PackOptions): void {
+  const flag = options.python !== undefined ? "--python" : options.frozen ? "--frozen" : undefined;
+  if (flag === undefined) return;
+  throw new UsageError("PYTHON_OPTION", `${flag} has no effect on ${project.manifest}`, {
+    hint: "It is for Python projects: a pyproject.toml with [project].",
+  });
 }
 
 function refuseForeignTest(outputs: Output[]): void {

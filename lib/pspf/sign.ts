@@ -25,6 +25,8 @@ export interface SignOptions {
   out?: string;
   /** Replace an existing `out`. */
   force?: boolean;
+  /** Check everything and write nothing. */
+  dryRun?: boolean;
 }
 
 export interface Signed {
@@ -51,7 +53,7 @@ export async function signPackage(
       options.mode === "add"
         ? (pkg.signatures[0] as Signature)
         : { publicKey: signer.publicKey, signature: signer.sign(pkg.json) };
-    await rewrite(pkg, first, others, options);
+    if (!options.dryRun) await rewrite(pkg, first, others, options);
     return {
       path: options.out ?? path,
       signers: [first, ...others].map((entry) => keyFingerprint(entry.publicKey)),
@@ -76,17 +78,30 @@ async function refuseDamaged(pkg: Package, mode: SignOptions["mode"]): Promise<v
 }
 
 function coSigned(pkg: Package, signer: Signer): Signature[] {
-  const refuse = (code: string, what: string) =>
-    new FormatError(code, `${pkg.path}: ${what}`, { details: { file: pkg.path } });
+  const refuse = (code: string, what: string, hint: string) =>
+    new FormatError(code, `${pkg.path}: ${what}`, { hint, details: { file: pkg.path } });
+  const replace = "Replace its signatures instead, or pack it again.";
   if (!pkg.sealed) {
-    throw refuse("SIGN_SEALED", "packages of other writers have no place for co-signatures");
+    throw refuse(
+      "SIGN_SEALED",
+      "packages of other writers have no place for co-signatures",
+      replace,
+    );
   }
   const others = pkg.signatures.slice(1);
   if (pkg.signatures.some((entry) => sameBytes(entry.publicKey, signer.publicKey))) {
-    throw refuse("SIGN_TWICE", `${keyFingerprint(signer.publicKey)} has signed it already`);
+    throw refuse(
+      "SIGN_TWICE",
+      `${keyFingerprint(signer.publicKey)} has signed it already`,
+      "Nothing is left to do.",
+    );
   }
   if (others.length >= MAX_COSIGNATURES) {
-    throw refuse("SIGN_FULL", `it has ${MAX_COSIGNATURES} co-signatures and no place for more`);
+    throw refuse(
+      "SIGN_FULL",
+      `it has ${MAX_COSIGNATURES} co-signatures and no place for more`,
+      replace,
+    );
   }
   return [...others, { publicKey: signer.publicKey, signature: signer.sign(pkg.json) }];
 }

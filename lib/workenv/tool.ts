@@ -51,13 +51,17 @@ async function sizeOf(path: string): Promise<{ size: number }> {
   return { size: (await measure(path)).size };
 }
 
-/** Removes what `readToolFolders` found: scratch folders, with `all` the copies too. */
+/** Removes what `readToolFolders` found: scratch folders, with `all` the copies too, or one folder of copies alone. */
 export async function cleanToolFolders(
   base: string,
-  options: { all?: boolean; dryRun?: boolean },
+  options: { all?: boolean; only?: "launchers"; dryRun?: boolean },
 ): Promise<ToolFolder[]> {
   const found = await readToolFolders(base);
-  const chosen = found.filter(({ kind }) => options.all || kind === "scratch");
+  const chosen = found.filter(({ kind, path }) =>
+    options.only === undefined
+      ? options.all || kind === "scratch"
+      : path === join(base, options.only),
+  );
   if (!options.dryRun) for (const { path } of chosen) await removeTree(path);
   return chosen;
 }

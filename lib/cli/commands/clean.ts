@@ -1,6 +1,6 @@
 import { cleanCache, cleanToolFolders } from "../../workenv/mod.ts";
 import { command } from "../command.ts";
-import { Removal, removalText } from "../removal.ts";
+import { Removal, removalText, removeAfterAsking } from "../removal.ts";
 
 export default command({
   name: "clean",
@@ -16,7 +16,7 @@ export default command({
   data: Removal,
   async run(context, args) {
     const base = context.cacheDir;
-    const sweep = async (dryRun: boolean) => {
+    return await removeAfterAsking(context, base, async (dryRun) => {
       const { removed, kept, warnings } = await cleanCache(base, {
         all: args.all,
         dryRun,
@@ -25,16 +25,7 @@ export default command({
       const folders = await cleanToolFolders(base, { all: args.all, dryRun });
       const more = folders.map(({ path, size, kind }) => ({ path, size, reason: kind }));
       return { removed: [...removed, ...more], kept, warnings };
-    };
-    const plan = await sweep(true);
-    const answer = { base, removed: plan.removed, kept: plan.kept, dry_run: context.dryRun };
-    if (context.dryRun || plan.removed.length === 0) return answer;
-    if (!(await context.confirm(`Remove ${plan.removed.length} folders from ${base}?`))) {
-      return { ...answer, removed: [] };
-    }
-    const { removed, kept, warnings } = await sweep(false);
-    for (const warning of warnings) context.warn(warning);
-    return { ...answer, removed, kept };
+    });
   },
   render: removalText,
 });

@@ -33,30 +33,20 @@ export default command({
   ],
   data: v.strictObject({
     name: v.string(),
-    summary: v.string(),
     folder: v.string(),
-    package: v.string(),
-    size: v.number(),
-    command: v.string(),
-    exit: v.number(),
-    output: v.string(),
+    dry_run: v.boolean(),
+    /** The rest is absent after a dry run. */
+    summary: v.optional(v.string()),
+    package: v.optional(v.string()),
+    size: v.optional(v.number()),
+    command: v.optional(v.string()),
+    exit: v.optional(v.number()),
+    output: v.optional(v.string()),
   }),
   async run(context, args) {
     const name = chosen(args.name);
     const folder = resolve(args.dir ?? `sealift-demo-${name}`);
-    if (context.dryRun) {
-      const file = join(folder, "dist");
-      return {
-        name,
-        summary: "",
-        folder,
-        package: file,
-        size: 0,
-        command: "",
-        exit: 0,
-        output: "",
-      };
-    }
+    if (context.dryRun) return { name, folder, dry_run: true };
     const demo = await makeDemo(context, name, folder, args.force);
     const start = await planStart(context, demo.package, demo.args);
     const { code, stdout, stderr } = await run([start.program, ...start.args], {
@@ -67,8 +57,9 @@ export default command({
     for (const note of demo.report.notes) context.warn(note);
     return {
       name,
-      summary: demo.summary,
       folder,
+      dry_run: false,
+      summary: demo.summary,
       package: demo.package,
       size: demo.report.outputs[0]?.size ?? 0,
       command: ["sealift", "run", demo.package, "--", ...demo.args].join(" "),
@@ -76,17 +67,17 @@ export default command({
       output,
     };
   },
-  render: (data, view) =>
-    data.command === ""
-      ? `would write and pack ${data.name} in ${data.folder}`
-      : [
-          `${view.style.bold(data.name)}: ${data.summary}`,
-          `project  ${data.folder}`,
-          `package  ${data.package}  ${view.size(data.size)}`,
-          view.style.dim(`$ ${data.command}`),
-          printable(data.output),
-        ].join("\n"),
-  exit: (data) => (data.exit === 0 ? 0 : 1),
+  render: (data, view) => {
+    if (data.dry_run) return `would write and pack ${data.name} in ${data.folder}`;
+    return [
+      `${view.style.bold(data.name)}: ${data.summary}`,
+      `project  ${data.folder}`,
+      `package  ${data.package}  ${view.size(data.size ?? 0)}`,
+      view.style.dim(`$ ${data.command}`),
+      printable(data.output ?? ""),
+    ].join("\n");
+  },
+  exit: (data) => (data.dry_run || data.exit === 0 ? 0 : 1),
 });
 
 function chosen(name: string): (typeof DEMOS)[number] {

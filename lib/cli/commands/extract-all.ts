@@ -2,10 +2,10 @@ import { resolve } from "node:path";
 
 import * as v from "valibot";
 
-import { extractAll, openPackage } from "../../pspf/mod.ts";
+import { extractAll, openPackage, placeById, placeOf } from "../../pspf/mod.ts";
 import { command } from "../command.ts";
-import { printable } from "../view.ts";
-import { refuseFilled } from "./extract.ts";
+import { refuseFilled } from "../destination.ts";
+import { counted, printable } from "../view.ts";
 
 export default command({
   name: "extract-all",
@@ -27,6 +27,7 @@ export default command({
   ],
   data: v.strictObject({
     dir: v.string(),
+    dry_run: v.boolean(),
     slots: v.array(
       v.strictObject({ id: v.string(), path: v.string(), files: v.number(), bytes: v.number() }),
     ),
@@ -37,17 +38,18 @@ export default command({
     try {
       if (!args.force) refuseFilled(dir);
       if (context.dryRun) {
-        const planned = pkg.slots.map(({ id, originalSize }) => ({
-          id,
-          path: dir,
+        const planned = pkg.slots.map((slot) => ({
+          id: slot.id,
+          path: args.by === "id" ? placeById(slot, dir) : placeOf(pkg, slot, dir),
           files: 0,
-          bytes: originalSize ?? 0,
+          bytes: slot.originalSize ?? 0,
         }));
-        return { dir, slots: planned };
+        return { dir, dry_run: true, slots: planned };
       }
       const slots = await extractAll(pkg, dir, { by: args.by, force: args.force });
       return {
         dir,
+        dry_run: false,
         slots: slots.map(({ id, path, files, bytes }) => ({ id, path, files, bytes })),
       };
     } finally {
@@ -59,7 +61,7 @@ export default command({
       data.slots.map((slot) => [
         view.style.bold(printable(slot.id)),
         view.size(slot.bytes),
-        `${slot.files} files`,
+        data.dry_run ? "would be extracted" : counted(slot.files, "file"),
         printable(slot.path),
       ]),
     ),

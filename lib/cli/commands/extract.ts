@@ -1,12 +1,12 @@
-import { lstatSync, readdirSync } from "node:fs";
 import { basename, resolve } from "node:path";
 
 import * as v from "valibot";
 
-import { AtomicFile, EnvironmentError, UsageError } from "../../base/mod.ts";
+import { AtomicFile, quoted, UsageError } from "../../base/mod.ts";
 import { decodedSlot, extractSlot, openPackage, type Package } from "../../pspf/mod.ts";
 import { command, type CommandContext } from "../command.ts";
-import { printable } from "../view.ts";
+import { refuseFilled } from "../destination.ts";
+import { counted, printable } from "../view.ts";
 
 export default command({
   name: "extract",
@@ -34,19 +34,22 @@ export default command({
     path: v.optional(v.string()),
     files: v.number(),
     bytes: v.number(),
+    dry_run: v.boolean(),
   }),
   async run(context, args) {
     const pkg = await openPackage(args.file);
     try {
-      return await extract(context, pkg, args);
+      return { ...(await extract(context, pkg, args)), dry_run: context.dryRun };
     } finally {
       await pkg.close();
     }
   },
-  render: (data) =>
-    data.path === undefined
-      ? ""
-      : `${printable(data.slot)} → ${printable(data.path)} (${data.files} ${data.files === 1 ? "file" : "files"}, ${data.bytes} bytes)`,
+  render: (data, view) => {
+    if (data.path === undefined) return "";
+    const way = `${printable(data.slot)} → ${printable(data.path)}`;
+    if (data.dry_run) return `would extract ${way}`;
+    return `${way} (${counted(data.files, "file")}, ${view.size(data.bytes)})`;
+  },
 });
 
 interface Wanted {
@@ -104,18 +107,7 @@ function findSlot(pkg: Package, text: string): number {
   const byId = pkg.slots.findIndex((slot) => slot.id === text);
   if (byId >= 0) return byId;
   if (/^\d+$/.test(text) && Number(text) < pkg.slots.length) return Number(text);
-  throw new UsageError("SLOT_UNKNOWN", `There is no slot ${text}`, {
+  throw new UsageError("SLOT_UNKNOWN", `${pkg.path}: there is no slot ${quoted(text)}`, {
     hint: `Slots: ${pkg.slots.map((slot) => printable(slot.id)).join(", ") || "none"}.`,
   });
-}
-
-/** A folder with files in it is only extracted into when that was said. */
-export function refuseFilled(path: string): void {
-  const info = lstatSync(path, { throwIfNoEntry: false });
-  if (info === undefined || (info.isDirectory() && readdirSync(path).length === 0)) return;
-  throw new EnvironmentError(
-    info.isDirectory() ? "NOT_EMPTY" : "FILE_EXISTS",
-    `${path}: ${info.isDirectory() ? "is not empty" : "exists already"}`,
-    { hint: "Choose an empty folder, or use `--force`.", details: { path } },
-  );
 }

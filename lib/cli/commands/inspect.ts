@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { formatOperations, openPackage, type Package } from "../../pspf/mod.ts";
 import { keyFingerprint } from "../../trust/mod.ts";
 import { command } from "../command.ts";
-import { printable, type View } from "../view.ts";
+import { counted, printable, type View } from "../view.ts";
 
 const Slot = v.strictObject({
   slot: v.number(),
@@ -219,7 +219,7 @@ function compression(data: Data, view: View): string {
     slot.original_size === undefined ? "?" : view.size(slot.original_size),
     view.size(slot.size),
     ratio(slot.size, slot.original_size),
-    slot.chunks > 0 ? `${slot.chunks} chunks` : "",
+    slot.chunks > 0 ? counted(slot.chunks, "chunk") : "",
   ]);
   const stored = data.slots.reduce((sum, slot) => sum + slot.size, 0);
   const isKnown = data.slots.every((slot) => slot.original_size !== undefined);

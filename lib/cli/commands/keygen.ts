@@ -19,6 +19,7 @@ const Data = v.strictObject({
   /** Absent after a dry run: no key was made. */
   fingerprint: v.optional(v.string()),
   encrypted: v.boolean(),
+  dry_run: v.boolean(),
 });
 
 export default command({
@@ -70,11 +71,11 @@ export default command({
     refuseExistingPair(paths);
     const encrypted = args.passphrase || args["passphrase-file"] !== undefined;
     const data = { private_key: paths.privatePath, public_key: paths.publicPath, encrypted };
-    if (context.dryRun) return data;
+    if (context.dryRun) return { ...data, dry_run: true };
     const passphrase = encrypted ? await choose(context, args["passphrase-file"]) : undefined;
     const pair = generateKeyPair({ passphrase });
     await writeKeyFiles(paths, pair);
-    return { ...data, fingerprint: keyFingerprint(pair.signer.publicKey) };
+    return { ...data, fingerprint: keyFingerprint(pair.signer.publicKey), dry_run: false };
   },
   render: (data, view) => {
     const rows = [
@@ -84,7 +85,7 @@ export default command({
       ],
       ["public key", printable(data.public_key)],
     ];
-    if (data.fingerprint === undefined) return view.table(rows);
+    if (data.fingerprint === undefined) return `would make\n${view.table(rows)}`;
     return [
       view.table([...rows, ["fingerprint", view.style.bold(data.fingerprint)]]),
       "",

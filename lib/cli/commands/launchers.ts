@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
 import * as v from "valibot";
 
-import { EnvironmentError } from "../../base/mod.ts";
+import { EnvironmentError, UsageError } from "../../base/mod.ts";
 import {
   allTargets,
   buildStub,
@@ -17,7 +16,9 @@ import {
   stubName,
   testLaunchers,
 } from "../../launcher/mod.ts";
+import { cleanToolFolders } from "../../workenv/mod.ts";
 import { command } from "../command.ts";
+import { Removal, removalText, removeAfterAsking } from "../removal.ts";
 
 const Stub = v.strictObject({
   name: v.string(),
@@ -270,24 +271,20 @@ export const clean = command({
     ["sealift launchers clean --dry-run", "Say what would go"],
     ["sealift launchers clean --yes", "Remove it"],
   ],
-  data: v.strictObject({ folder: v.string(), removed: v.array(v.string()) }),
+  data: Removal,
   run: async (context) => {
-    const folder = join(context.cacheDir, "launchers");
-    const names = existsSync(folder) ? (await readdir(folder)).sort() : [];
-    if (names.length === 0 || context.dryRun) return { folder, removed: names };
-    if (!(await context.confirm(`Remove ${names.length} launchers from ${folder}?`)))
-      return { folder, removed: [] };
-    await rm(folder, { recursive: true });
-    return { folder, removed: names };
+    const base = context.cacheDir;
+    return await removeAfterAsking(context, base, async (dryRun) => {
+      const folders = await cleanToolFolders(base, { only: "launchers", dryRun });
+      const removed = folders.map(({ path, size, kind }) => ({ path, size, reason: kind }));
+      return { removed, kept: [], warnings: [] };
+    });
   },
-  render: (data) =>
-    data.removed.length === 0
-      ? `Nothing in ${data.folder}`
-      : data.removed.map((name) => join(data.folder, name)).join("\n"),
+  render: removalText,
 });
 
-function unknownLauncher(name: string): EnvironmentError {
-  return new EnvironmentError("LAUNCHER_MISSING", `There is no launcher ${name} in this program`, {
+function unknownLauncher(name: string): UsageError {
+  return new UsageError("LAUNCHER_MISSING", `There is no launcher ${name} in this program`, {
     hint: `Launchers: ${listLaunchers()
       .map((stub) => stub.name)
       .join(", ")}`,

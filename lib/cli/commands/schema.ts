@@ -1,24 +1,26 @@
 import * as v from "valibot";
 
-import { suggest, UsageError } from "../../base/mod.ts";
+import { quoted, suggest, UsageError } from "../../base/mod.ts";
 import { command } from "../command.ts";
 import { listSchemas, schemaOf } from "../schemas.ts";
 
 export default command({
   name: "schema",
   description:
-    "Every command answers `--json` with one document; its `schema` field is the name to ask for here.",
+    "Every command answers `--json` with one document; its `schema` field is the name to ask for here. " +
+    "`sealift.toml` is the schema of the manifest, for editors.",
   args: {
     name: {
       type: "positional",
       required: false,
       valueHint: "NAME",
-      description: "A schema, such as sealift.error/1, or the command it belongs to",
+      description: "A schema, such as sealift.error/1 or sealift.toml, or a command",
     },
   },
   examples: [
     ["sealift schema", "List the schemas"],
-    ["sealift schema sealift.error/1", "Print one as JSON Schema"],
+    ["sealift schema verify", "What `verify --json` answers, as JSON Schema"],
+    ["sealift schema sealift.toml", "What a manifest may hold, as JSON Schema"],
   ],
   data: v.variant("kind", [
     v.strictObject({
@@ -29,21 +31,24 @@ export default command({
   ]),
   run: async (_context, args) => {
     if (args.name === undefined) return { kind: "list" as const, schemas: listSchemas() };
-    const name = args.name.includes("/")
-      ? args.name
-      : `sealift.${args.name.replaceAll(" ", ".")}/1`;
-    const document = await schemaOf(name);
-    if (document !== undefined) return { kind: "schema" as const, name, document };
-    const near = suggest(
-      name,
-      listSchemas().map((schema) => schema.name),
-    );
-    throw new UsageError("SCHEMA_UNKNOWN", `There is no schema ${args.name}`, {
-      hint: near === undefined ? "Run `sealift schema` for the list." : `Did you mean ${near}?`,
-    });
+    for (const name of [args.name, `sealift.${args.name.replaceAll(" ", ".")}/1`]) {
+      const document = await schemaOf(name);
+      if (document !== undefined) return { kind: "schema" as const, name, document };
+    }
+    throw unknownSchema(args.name);
   },
   render: (data, view) =>
     data.kind === "schema"
       ? JSON.stringify(data.document, null, 2)
       : view.table(data.schemas.map(({ name, summary }) => [view.style.bold(name), summary])),
 });
+
+function unknownSchema(name: string): UsageError {
+  const names = listSchemas().map((schema) => schema.name);
+  // `verfy` is nearer to `verify` than `sealift.verfy/1` is to anything.
+  const short = names.map((one) => one.replace(/^sealift\.(.+)\/1$/, "$1").replaceAll(".", " "));
+  const near = suggest(name, [...names, ...short]);
+  return new UsageError("SCHEMA_UNKNOWN", `There is no schema ${quoted(name)}`, {
+    hint: near === undefined ? "Run `sealift schema` for the list." : `Did you mean ${near}?`,
+  });
+}

@@ -43,6 +43,7 @@ export default command({
     signers: v.array(v.string()),
     mode: Mode,
     changed: v.boolean(),
+    dry_run: v.boolean(),
   }),
   async run(context, args) {
     const passphrase = passphraseFrom({
@@ -52,40 +53,40 @@ export default command({
     });
     const signer = await loadSigner(args.key, { passphrase });
     const mode: Mode = args.add ? "add" : "replace";
-    if (context.dryRun) return await foresee(args.file, keyFingerprint(signer.publicKey), mode);
     const replaces = mode === "replace" && args.output === undefined;
-    if (replaces && !(await context.confirm(`Replace every signature of ${args.file}?`))) {
-      return { ...(await foresee(args.file, undefined, "add")), mode };
+    const question = `Replace every signature of ${args.file}?`;
+    if (replaces && !context.dryRun && !(await context.confirm(question))) {
+      return { ...(await present(args.file)), mode, changed: false, dry_run: false };
     }
     const signed = await signPackage(args.file, signer, {
       mode,
       ...(args.output === undefined ? {} : { out: args.output }),
       force: args.force,
+      dryRun: context.dryRun,
     });
     return {
       file: signed.path,
       identity: signed.identity,
       signers: signed.signers,
       mode,
-      changed: true,
+      changed: !context.dryRun,
+      dry_run: context.dryRun,
     };
   },
   render: (data, view) =>
     [
-      `${printable(data.file)}: ${data.changed ? "signed" : "not changed"}`,
+      `${printable(data.file)}: ${data.dry_run ? "would be signed" : data.changed ? "signed" : "not changed"}`,
       ...data.signers.map(
         (key, i) => `  ${i === 0 ? "signer   " : "co-signer"}  ${view.style.bold(key)}`,
       ),
     ].join("\n"),
 });
 
-/** What the signatures are, with those of a new key if one is given. */
-async function foresee(file: string, key: string | undefined, mode: Mode) {
+/** Who has signed a package so far. */
+async function present(file: string) {
   const pkg = await openPackage(file);
   try {
-    const old = mode === "add" ? pkg.signers.map(keyFingerprint) : [];
-    const signers = key === undefined ? old : [...old, key];
-    return { file, identity: pkg.identity, signers, mode, changed: false };
+    return { file, identity: pkg.identity, signers: pkg.signers.map(keyFingerprint) };
   } finally {
     await pkg.close();
   }

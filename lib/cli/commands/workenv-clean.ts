@@ -1,6 +1,6 @@
 import { cleanCache } from "../../workenv/mod.ts";
 import { command } from "../command.ts";
-import { Removal, removalText } from "../removal.ts";
+import { Removal, removalText, removeAfterAsking } from "../removal.ts";
 
 export default command({
   name: "workenv clean",
@@ -21,21 +21,15 @@ export default command({
   ],
   data: Removal,
   async run(context, args) {
-    const base = context.cacheDir;
     const options = {
       all: args.all,
       ...(args["older-than"] === undefined ? {} : { olderThanDays: args["older-than"] }),
       env: context.env,
     };
-    const plan = await cleanCache(base, { ...options, dryRun: true });
-    const answer = { base, removed: plan.removed, kept: plan.kept, dry_run: context.dryRun };
-    if (context.dryRun || plan.removed.length === 0) return answer;
-    if (!(await context.confirm(`Remove ${plan.removed.length} folders from ${base}?`))) {
-      return { ...answer, removed: [] };
-    }
-    const { removed, kept, warnings } = await cleanCache(base, options);
-    for (const warning of warnings) context.warn(warning);
-    return { ...answer, removed, kept };
+    const base = context.cacheDir;
+    return await removeAfterAsking(context, base, (dryRun) =>
+      cleanCache(base, { ...options, dryRun }),
+    );
   },
   render: removalText,
 });

@@ -14,7 +14,7 @@ import {
 } from "../../workenv/mod.ts";
 import { command } from "../command.ts";
 import { Removal, removalText } from "../removal.ts";
-import { printable, type View } from "../view.ts";
+import { counted, printable, type View } from "../view.ts";
 
 const State = v.picklist(["ready", "unready", "corrupt"]);
 
@@ -202,7 +202,7 @@ export const inspect = command({
         ["path", data.path],
         ["state", data.problem ?? data.state],
         ["identity", data.identity ?? "?"],
-        ["size", `${view.size(data.size)}, ${data.files} files`],
+        ["size", `${view.size(data.size)}, ${counted(data.files, "file")}`],
         ["created", data.created ?? "?"],
         ["last start", data.last_use ?? "not known"],
         ...data.programs.map((path) => ["program", path]),
@@ -294,7 +294,7 @@ function verdictLines(one: Verdict, view: View): string[] {
   const contents = one.compared === undefined ? "" : `, contents of ${one.compared}`;
   const added = one.added === 0 ? "" : `, ${one.added} added since`;
   return [
-    `${printable(one.id)}: ${word} (${one.checked} files${contents}${added})`,
+    `${printable(one.id)}: ${word} (${counted(one.checked, "file")}${contents}${added})`,
     ...one.differences.map(({ path, problem }) => `  ${printable(path)} ${problem}`),
   ];
 }
