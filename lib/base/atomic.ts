@@ -4,12 +4,13 @@
  * by `discardUnfinished`.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, lstatSync, rmSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { type FileHandle, link, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 import { EnvironmentError } from "./errors.ts";
 import { ioError } from "./io.ts";
+import { beginUnfinished, endUnfinished } from "./scratch.ts";
 
 export interface AtomicOptions {
   /** Exact mode of the finished file; default 0666 less the umask. */
@@ -17,8 +18,6 @@ export interface AtomicOptions {
   /** Replace an existing file. Without it an existing target is `EnvironmentError("FILE_EXISTS")`. */
   force?: boolean;
 }
-
-const unfinished = new Set<string>();
 
 /** One output file while it is written. Call `commit` or `abort`; `await using` aborts what was not committed. */
 export class AtomicFile {
@@ -43,7 +42,7 @@ export class AtomicFile {
     try {
       refuseExisting(path, options.force === true);
       const file = await open(temporary, "wx+", options.mode ?? 0o666);
-      unfinished.add(temporary);
+      beginUnfinished(temporary);
       return new AtomicFile(path, temporary, file, options);
     } catch (error) {
       throw ioError(error, existsSync(dirname(path)) ? path : dirname(path));
@@ -93,7 +92,7 @@ export class AtomicFile {
       await this.file.sync();
       await this.#close();
       await publish(this.temporary, this.path, this.options.force === true);
-      unfinished.delete(this.temporary);
+      endUnfinished(this.temporary);
     } catch (error) {
       await this.abort();
       throw ioError(error, this.path);
@@ -104,7 +103,7 @@ export class AtomicFile {
   /** Removes the temporary file. Harmless after `commit` and when called twice. */
   async abort(): Promise<void> {
     await this.#close();
-    if (!unfinished.delete(this.temporary)) return;
+    if (!endUnfinished(this.temporary)) return;
     await unlink(this.temporary).catch(() => undefined);
   }
 
@@ -128,12 +127,6 @@ export async function writeFileAtomic(
   await using file = await AtomicFile.create(path, options);
   await file.write(typeof data === "string" ? new TextEncoder().encode(data) : data);
   await file.commit();
-}
-
-/** Removes every temporary file that was neither committed nor aborted. Synchronous, for signal handlers. */
-export function discardUnfinished(): void {
-  for (const path of unfinished) rmSync(path, { force: true });
-  unfinished.clear();
 }
 
 function refuseExisting(path: string, force: boolean): void {

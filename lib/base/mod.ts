@@ -8,6 +8,7 @@ export * from "./io.ts";
 export * from "./path.ts";
 export * from "./program.ts";
 export * from "./progress.ts";
+export * from "./scratch.ts";
 export * from "./suggest.ts";
 export * from "./text.ts";
 export * from "./version.ts";

@@ -2,11 +2,11 @@
  * Project → package. The order matters: outputs that exist are refused first, the layout is checked before a byte is compressed,
  * and with `--validate-before-sign` or `--test-command` the real key signs only what was proven.
  */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-import { type Context, ioError, sourceDateEpoch, UsageError } from "../base/mod.ts";
+import { type Context, ioError, scratchFolder, sourceDateEpoch, UsageError } from "../base/mod.ts";
 import { hostPlatform } from "../launcher/mod.ts";
 import { formatOperations, signPackage, writePackage } from "../pspf/mod.ts";
 import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
@@ -53,31 +53,30 @@ export async function packProject(
   const key = chooseKey(options, project.key, ctx.env);
   if (options.testCommand !== undefined) refuseForeignTest(outputs);
   if (project.kind !== "python") refusePythonOptions(project, options);
-  const scratch = await makeScratch(options.dryRun ? tmpdir() : join(ctx.cacheDir, "tmp"));
-  try {
-    const report = emptyReport(project, key, options);
-    const planned: Planned[] = [];
-    const scope: Scope = {
-      options,
-      scratch,
-      report,
-      key: key.file,
-      outputs: outputs.map(({ path }) => path),
-    };
-    for (const output of outputs) planned.push(await plan(ctx, project, output, scope));
-    report.outputs = planned.map(describe);
-    if (options.dryRun) return report;
-    const signer = await key.open();
-    report.key.fingerprint = keyFingerprint(signer.publicKey);
-    if (key.isNew)
-      report.notes.push(`signed with ${key.origin}, which was made now; keep a copy of it`);
-    for (const [i, item] of planned.entries()) {
-      report.outputs[i] = await write(ctx, item, signer, options, scratch);
-    }
-    return report;
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
+  // Below the cache, where there is room; a dry run leaves no folder there.
+  const base = options.dryRun ? tmpdir() : join(ctx.cacheDir, "tmp");
+  await using folder = await scratchFolder(base, "sealift-pack-");
+  const scratch = folder.path;
+  const report = emptyReport(project, key, options);
+  const planned: Planned[] = [];
+  const scope: Scope = {
+    options,
+    scratch,
+    report,
+    key: key.file,
+    outputs: outputs.map(({ path }) => path),
+  };
+  for (const output of outputs) planned.push(await plan(ctx, project, output, scope));
+  report.outputs = planned.map(describe);
+  if (options.dryRun) return report;
+  const signer = await key.open();
+  report.key.fingerprint = keyFingerprint(signer.publicKey);
+  if (key.isNew)
+    report.notes.push(`signed with ${key.origin}, which was made now; keep a copy of it`);
+  for (const [i, item] of planned.entries()) {
+    report.outputs[i] = await write(ctx, item, signer, options, scratch);
   }
+  return report;
 }
 
 function emptyReport(project: Project, key: ChosenKey, options: PackOptions): PackReport {
@@ -90,16 +89,6 @@ function emptyReport(project: Project, key: ChosenKey, options: PackOptions): Pa
     notes: [...project.notes],
     dryRun: options.dryRun === true,
   };
-}
-
-/** Below the cache, where there is room; a dry run leaves no folder there. */
-async function makeScratch(base: string): Promise<string> {
-  try {
-    await mkdir(base, { recursive: true, mode: 0o700 });
-    return await mkdtemp(join(base, "sealift-pack-"));
-  } catch (error) {
-    throw ioError(error, base);
-  }
 }
 
 /** What has no effect is an error: its author expects one. */

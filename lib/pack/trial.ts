@@ -5,7 +5,7 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { CheckError, type Context, EnvironmentError, run } from "../base/mod.ts";
+import { CheckError, type Context, ioError, run, UsageError } from "../base/mod.ts";
 import { readTar, Sha256, sha256File, type TreeEntry } from "../codec/mod.ts";
 import { embeddedLauncher, hostPlatform } from "../launcher/mod.ts";
 import {
@@ -150,7 +150,11 @@ export async function runTrial(
 
 function testWords(command: string, { package: { name }, execution }: Project): string[] {
   const [first = "", ...rest] = splitWords(command);
-  if (first === "") throw new CheckError("TEST_COMMAND", "The test command is empty");
+  if (first === "") {
+    throw new UsageError("TEST_COMMAND", "The test command is empty", {
+      hint: 'Name a program or an entry, such as --test-command "report --version".',
+    });
+  }
   const main = execution?.argv ?? splitWords(execution?.command ?? "");
   const entry = execution?.entries?.[first] ?? (first === name ? main : undefined);
   return [...(entry ?? [first]), ...rest];
@@ -185,8 +189,7 @@ async function storedSlots(draft: string, folder: string): Promise<SlotInput[]> 
     }
     return slots;
   } catch (error) {
-    if (!(error instanceof Error) || !("syscall" in error)) throw error;
-    throw new EnvironmentError("IO", `${folder}: ${error.message}`, { cause: error });
+    throw ioError(error, folder);
   } finally {
     await pkg.close();
   }

@@ -6,14 +6,15 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 
-import { ioError } from "../base/mod.ts";
+import { beginUnfinished, endUnfinished, ioError } from "../base/mod.ts";
 
-/** A new empty folder next to `place`, on the same file system. The caller removes it. */
+/** A new empty folder next to `place`, on the same file system. The caller publishes or removes it; a signal removes it too. */
 export function temporaryFolder(place: string): string {
   const folder = `${place}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
     mkdirSync(folder, { mode: 0o700 });
+    beginUnfinished(folder);
   } catch (error) {
     throw ioError(error, folder);
   }
@@ -24,6 +25,7 @@ export function temporaryFolder(place: string): string {
 export function publishFolder(folder: string, place: string): void {
   try {
     renameSync(folder, place);
+    endUnfinished(folder);
   } catch (error) {
     if (!existsSync(place)) throw ioError(error, place);
     rmSync(folder, { recursive: true, force: true });

@@ -102,7 +102,7 @@ describe("AtomicFile", () => {
   });
 
   test("discardUnfinished() removes what an interrupted command leaves", async () => {
-    await AtomicFile.create(join(folder, "a"));
+    await using _file = await AtomicFile.create(join(folder, "a"));
     discardUnfinished();
     expect(readdirSync(folder)).toEqual([]);
   });
