@@ -25,7 +25,7 @@ export function checkManifest<S extends v.GenericSchema>(
   const issue = result.issues.find(isUnknownKey) ?? result.issues[0];
   const path = issuePath(issue);
   if (isUnknownKey(issue)) throw unknownKey(schema, path, where);
-  throw manifestError(where, path, sentence(issue));
+  throw manifestError(where, path, sentence(issue), meantValue(issue));
 }
 
 /** An error about one key of a manifest. */
@@ -33,7 +33,7 @@ export function manifestError(
   where: ManifestText,
   path: KeyPath,
   problem: string,
-  hint = "See `sealift.toml` in the reference for what the key may hold.",
+  hint = "`sealift schema sealift.toml` prints what a manifest may hold.",
 ): FormatError {
   const full = [...(where.at ?? []), ...path];
   const line = where.text === undefined ? undefined : lineOfKey(where.text, full);
@@ -73,10 +73,27 @@ function issuePath(issue: v.BaseIssue<unknown>): (string | number)[] {
 function sentence(issue: v.BaseIssue<unknown>): string {
   if (issue.kind !== "schema") return issue.message;
   if (issue.received === "undefined") return "is missing";
-  if (issue.type === "picklist" || issue.type === "literal" || issue.type === "variant") {
-    return `must be one of ${(issue.expected ?? "").replaceAll(/[()]/g, "").replaceAll(" | ", ", ")}, not ${nameOf(issue.received)}`;
+  if (isChoice(issue)) {
+    return `must be one of ${choices(issue).join(", ")}, not ${nameOf(issue.received)}`;
   }
   return `must be ${nameOf(issue.expected ?? "")}, not ${nameOf(issue.received)}`;
+}
+
+/** A hint for a value that is nearly right. */
+function meantValue(issue: v.BaseIssue<unknown>): string | undefined {
+  if (issue.expected === "string" && /^[\d.]+$/.test(issue.received)) return "Write it in quotes.";
+  if (!isChoice(issue)) return undefined;
+  const near = suggest(issue.received, choices(issue));
+  return near === undefined ? undefined : `Did you mean ${near}?`;
+}
+
+/** A value out of a list; the list and the value are in the words of valibot: `("rust" | "go")`, `"rst"`. */
+function isChoice(issue: v.BaseIssue<unknown>): boolean {
+  return issue.type === "picklist" || issue.type === "literal" || issue.type === "variant";
+}
+
+function choices(issue: v.BaseIssue<unknown>): string[] {
+  return (issue.expected ?? "").replaceAll(/[()]/g, "").split(" | ");
 }
 
 function nameOf(type: string): string {

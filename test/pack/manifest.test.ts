@@ -177,6 +177,16 @@ directories = [{ path = "{workenv}/var", mode = "0700" }]
     );
   });
 
+  test("knows which value was meant", async () => {
+    const slot = '[[slots]]\nid = "a"\nsource = "x"\n';
+    expect(await refusal(`${HEAD + RUN + slot}lifecycle = "runtme"\n`)).toEndWith(
+      'not "runtme" | Did you mean "runtime"?',
+    );
+    expect(await refusal(`${HEAD + RUN + slot}permissions = 755\n`)).toEndWith(
+      "slots[0].permissions must be text, not 755 | Write it in quotes.",
+    );
+  });
+
   test("names the file when it is no text, missing, or not there at all", async () => {
     using project = folder();
     const root = project.put({ "sealift.toml": new Uint8Array([0xff, 0xfe]) });
