@@ -131,7 +131,7 @@ func (s *step) execute(more []string) error {
 		return fail("EXEC_FAILED", "path", words[0], "detail", "it is not in PATH")
 	}
 	tail := &tailWriter{}
-	command := &exec.Cmd{Path: program, Args: words, Env: s.env.list(), Dir: s.scope.env.root, Stdout: tail, Stderr: tail}
+	command := &exec.Cmd{Path: program, Args: words, Env: withOrigin(program, s.env.list()), Dir: s.scope.env.root, Stdout: tail, Stderr: tail}
 	debugf("setup", "command", words[0])
 	err = command.Run()
 	var exit *exec.ExitError

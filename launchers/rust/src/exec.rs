@@ -29,10 +29,12 @@ impl Program {
             CString::new(bytes).map_err(nul)
         };
         let pair = |(name, value): &(OsString, OsString)| c(&[name.as_bytes(), b"=", value.as_bytes()].concat());
+        let origin = origin(path);
+        let known = environ.pairs().iter().filter(|(name, _)| origin.is_none() || name != ORIGIN);
         Ok(Program {
             path: c(path.as_os_str().as_bytes())?,
             argv: argv.iter().map(|word| c(word.as_bytes())).collect::<Result<_>>()?,
-            env: environ.pairs().iter().map(pair).collect::<Result<_>>()?,
+            env: known.chain(&origin).map(pair).collect::<Result<_>>()?,
         })
     }
 
@@ -108,6 +110,17 @@ impl Program {
         }
         Ok(child)
     }
+}
+
+const ORIGIN: &str = "LD_ORIGIN_PATH";
+
+/// Where /proc is not mounted, the dynamic linker knows the `$ORIGIN` of a program's libraries only by this variable.
+fn origin(program: &Path) -> Option<(OsString, OsString)> {
+    if fs::symlink_metadata("/proc/self/exe").is_ok() {
+        return None;
+    }
+    let folder = fs::canonicalize(program).ok()?.parent()?.to_path_buf();
+    Some((ORIGIN.into(), folder.into()))
 }
 
 /// A path is used as it is; a bare name is looked for in the program's own PATH, this package itself excepted.
