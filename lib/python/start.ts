@@ -62,8 +62,8 @@ link(os.path.join(runtime, program), interpreter)
 for alias in ("python3", "python"):
     link(name, os.path.join(bin_folder, alias))
 # Escaped to ASCII, because the encoding of .pth files depends on the locale.
-# The .pth files are known, so that no start has to list the folder for them.
-lines = ["import sys; sys.path.append(%a)" % site]
+# The .pth files are known, so that no start has to list the folder for them. site.py reads this file twice in a virtual environment.
+lines = ["import sys; %a in sys.path or sys.path.append(%a)" % (site, site)]
 lines += ["import site; site.addpackage(%a, %a, None)" % (site, pth) for pth in sys.argv[6:]]
 write(os.path.join(packages, "_sealift.pth"), ("\\n".join(lines) + "\\n").encode("ascii"))
 libexec = os.path.join(workenv, "libexec")

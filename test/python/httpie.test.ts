@@ -76,6 +76,12 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
     expect((await inBareRoot(place, ["{workenv}/bin/http", "--version"])).stdout).toBe("3.2.4\n");
   });
 
+  test("no folder stands twice in the search path", async () => {
+    const python = of.execution.argv[0] ?? "";
+    const code = "import sys; print(len(sys.path) - len(set(sys.path)))";
+    expect((await inBareRoot(place, [python, "-I", "-c", code])).stdout).toBe("0\n");
+  });
+
   test("every extension module of the standard library that people use is there", async () => {
     const code =
       "import ssl, sqlite3, ctypes, lzma, bz2, zlib, readline, curses, uuid, hashlib, decimal, zoneinfo, asyncio, multiprocessing.synchronize; print('fine')";
