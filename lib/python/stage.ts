@@ -112,6 +112,50 @@ async function stageWith(
   python: Interpreter,
   runtime: Runtime,
 ): Promise<StagedPython> {
+  const { resolution, own, bytecode } = await collect(ctx, project, options, python, runtime);
+  const programName = `python${python.minor.join(".")}`;
+  const sitePath = `lib/${programName}/site-packages`;
+  const ownWheels = own === undefined ? [] : [own];
+  const native = await independent(ctx, python, ownWheels, resolution.wheels, `${sitePath}/`);
+  const tree = (wheels: StagedWheel[]) =>
+    siteEntries(wheels, bytecode, python.cacheTag, project.optimisation);
+  const site = arrangeTree([...tree(native.site), ...native.siteLibraries]);
+  const ownTree = tree(native.own);
+  const commands = commandsOf(project, own);
+  checkEntryPoints(commands, [...site, ...ownTree], runtime, python);
+  const app = arrangeTree([
+    prepareEntry(),
+    ...under(sitePath, ownTree),
+    ...withCommands(prefixEntries([...native.own, ...native.site], programName), commands),
+    ...native.appLibraries,
+  ]);
+  const pth = site.map((entry) => entry.path).filter((path) => /^[^/{}]+\.pth$/.test(path));
+  const start = (name: string) => startCommand(programName, name, project.optimisation);
+  return {
+    version: own?.version ?? project.version ?? "0",
+    slots: [
+      slot("runtime", `python-${python.version}`, "runtime", runtime.entries, options.platform),
+      slot("site", "dependencies", "site", site, options.platform),
+      slot("app", ".", "", app, options.platform),
+    ],
+    execution: {
+      argv: start(defaultCommand(project, commands)),
+      entries: Object.fromEntries([...commands.keys()].map((name) => [name, start(name)])),
+    },
+    runtime: { env: { unset: UNSET } },
+    setup: [{ type: "execute", command: prepareCommand(runtime.programPath, python.version, pth) }],
+    report: report(python, runtime, resolution, native, [...bytecode.skipped.values()].flat()),
+  };
+}
+
+/** The dependencies and, when the project is one itself, its own wheel: found, fetched, built, checked and compiled. */
+async function collect(
+  ctx: Context,
+  project: PythonProject,
+  options: PythonOptions,
+  python: Interpreter,
+  runtime: Runtime,
+) {
   const glibc = targetGlibc(python, runtime);
   const resolver: Resolver = {
     ctx,
@@ -126,52 +170,10 @@ async function stageWith(
   };
   const resolution = await resolveDependencies(resolver, project, lockTarget(python, glibc), how);
   const own = isBuilt(project) ? await buildProject(resolver, project.root, how) : undefined;
-  checkRequirements(own === undefined ? resolution.wheels : [own, ...resolution.wheels], python);
-  const ownWheels = own === undefined ? [] : [own];
-  const bytecode = await compileWheels(
-    ctx,
-    [...ownWheels, ...resolution.wheels],
-    python,
-    runtime,
-    project.optimisation,
-  );
-  const programName = `python${python.minor.join(".")}`;
-  const native = await independent(
-    ctx,
-    python,
-    ownWheels,
-    resolution.wheels,
-    `lib/${programName}/site-packages/`,
-  );
-  const tree = (wheels: StagedWheel[]) =>
-    siteEntries(wheels, bytecode, python.cacheTag, project.optimisation);
-  const site = arrangeTree([...tree(native.site), ...native.siteLibraries]);
-  const ownTree = tree(native.own);
-  const commands = commandsOf(project, own);
-  const app = [
-    prepareEntry(),
-    ...under(`lib/${programName}/site-packages`, ownTree),
-    ...withCommands(prefixEntries([...native.own, ...native.site], programName), commands),
-    ...native.appLibraries,
-  ];
-  checkEntryPoints(commands, [...site, ...ownTree], runtime, python);
-  const pth = site.map((entry) => entry.path).filter((path) => /^[^/{}]+\.pth$/.test(path));
-  const start = (name: string) => startCommand(programName, name, project.optimisation);
-  return {
-    version: own?.version ?? project.version ?? "0",
-    slots: [
-      slot("runtime", `python-${python.version}`, "runtime", runtime.entries, options.platform),
-      slot("site", "dependencies", "site", site, options.platform),
-      slot("app", ".", "", arrangeTree(app), options.platform),
-    ],
-    execution: {
-      argv: start(defaultCommand(project, commands)),
-      entries: Object.fromEntries([...commands.keys()].map((name) => [name, start(name)])),
-    },
-    runtime: { env: { unset: UNSET } },
-    setup: [{ type: "execute", command: prepareCommand(runtime.programPath, python.version, pth) }],
-    report: report(python, runtime, resolution, native, [...bytecode.skipped.values()].flat()),
-  };
+  const wheels = own === undefined ? resolution.wheels : [own, ...resolution.wheels];
+  checkRequirements(wheels, python);
+  const bytecode = await compileWheels(ctx, wheels, python, runtime, project.optimisation);
+  return { resolution, own, bytecode };
 }
 
 function slot(
