@@ -7,7 +7,6 @@ export const STATES = 12;
 export const POSITION_STATES = 16;
 export const PROBABILITY_BITS = 11;
 export const INITIAL = 1 << (PROBABILITY_BITS - 1);
-export const MOVE_BITS = 5;
 
 export const MIN_MATCH = 2;
 export const MAX_MATCH = 273;

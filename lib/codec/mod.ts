@@ -1,8 +1,6 @@
 /** Hashing, deterministic tar, the four compressions, canonical JSON. Everything streams; everything untrusted is bounded. */
 export { adler32 } from "./checksum.ts";
 export {
-  CHUNK_TARGET,
-  planChunks,
   unzstdChunks,
   zstdFileChunks,
   zstdTree,
@@ -11,7 +9,6 @@ export {
 } from "./chunks.ts";
 export { compareNames, parentOf, type EntryType, type TreeEntry } from "./entry.ts";
 export { extractTar, type Extracted, type ExtractOptions } from "./extract.ts";
-export { frameHeader, FrameWalk, MAX_CHUNK_WINDOW, MAX_WINDOW, type FrameHeader } from "./frame.ts";
 export { gunzipBounded, gzipStored, isGzipStored } from "./gzip.ts";
 export {
   Sha256,

@@ -18,8 +18,6 @@ export const MAX_NESTING = 64;
 export const MAX_SLOTS = 65_535;
 /** What a slot of another writer may expand to, when its metadata does not say. */
 export const MAX_FOREIGN_SLOT = 64 * 1024 ** 3;
-/** A chunk's frame may ask its reader for a window of this many bytes (section 5). */
-export const MAX_CHUNK_WINDOW = 8 * 1024 * 1024;
 
 /** Bytes `start` up to but not including `end`. */
 export interface Range {

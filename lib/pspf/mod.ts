@@ -1,6 +1,6 @@
 /** PSPF/2025: read every dialect, write the sealed profile, verify, extract, sign. The face of the room. */
 export type { IndexBlock, Signature } from "./block.ts";
-export { COMPAT_MAX_JSON, COMPAT_MIN_SLOT } from "./compat.ts";
+export { COMPAT_MIN_SLOT } from "./compat.ts";
 export { type LauncherInput, quoteWords } from "./compose.ts";
 export type { Coverage, CoverageRange } from "./coverage.ts";
 export { decodedSlot, storedSlot } from "./decode.ts";
@@ -14,7 +14,7 @@ export {
   placeOf,
 } from "./extract.ts";
 export type { Manifest, SlotContent, SlotInput } from "./input.ts";
-export { FORMAT_VERSION, INDEX_SIZE, type Range, TRAILER_SIZE } from "./layout.ts";
+export { type Range, TRAILER_SIZE } from "./layout.ts";
 export {
   type Metadata,
   metadataSchema,

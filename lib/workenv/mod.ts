@@ -8,8 +8,7 @@ export {
   type WorkEnvironment,
 } from "./cache.ts";
 export { compareContents, type Comparison } from "./compare.ts";
-export { type Lock, takeLock } from "./lock.ts";
-export { type Marker, type Ready, type ReadyFile } from "./ready.ts";
+export { type Marker } from "./ready.ts";
 export {
   type Candidate,
   cleanCache,
@@ -20,6 +19,6 @@ export {
   removeEnvironment,
 } from "./remove.ts";
 export { checkBase } from "./safety.ts";
-export { measure, removeTree } from "./tree.ts";
+export { measure } from "./tree.ts";
 export { type Difference, type Verification, verifyEnvironment } from "./verify.ts";
-export { cleanToolFolders, readToolFolders, type ToolFolder } from "./tool.ts";
+export { cleanToolFolders, type ToolFolder } from "./tool.ts";

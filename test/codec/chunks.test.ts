@@ -7,14 +7,12 @@ import fc from "fast-check";
 import { ZstdCodec } from "zstd-codec";
 
 import { SealiftError } from "../../lib/base/mod.ts";
+import { CHUNK_TARGET, planChunks } from "../../lib/codec/chunks.ts";
+import { frameHeader, MAX_CHUNK_WINDOW } from "../../lib/codec/frame.ts";
 import {
   arrangeTree,
-  CHUNK_TARGET,
   type ChunkPiece,
   compressStream,
-  frameHeader,
-  MAX_CHUNK_WINDOW,
-  planChunks,
   readTar,
   tarSize,
   tarStream,

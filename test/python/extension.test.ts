@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { readElf } from "../../lib/python/mod.ts";
+import { readElf } from "../../lib/python/elf.ts";
 import { attempt, context, inBareRoot, layOut, slotDigest, stage } from "./place.ts";
 
 setDefaultTimeout(300_000);

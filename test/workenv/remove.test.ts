@@ -13,8 +13,8 @@ import {
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 
-import { parseLocks } from "../../lib/workenv/lock.ts";
-import { cleanCache, readCache, removeEnvironment, takeLock } from "../../lib/workenv/mod.ts";
+import { parseLocks, takeLock } from "../../lib/workenv/lock.ts";
+import { cleanCache, readCache, removeEnvironment } from "../../lib/workenv/mod.ts";
 import { addEnvironment, addShared, makeBase } from "./fixture.ts";
 
 const hasFlock = Bun.which("flock") !== null;
