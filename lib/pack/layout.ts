@@ -40,7 +40,7 @@ export function checkLayout(
   const places = new Map<Place, Tree>();
   for (const slot of slots) if (placeOf(slot) !== "store") addToPlace(places, slot);
   checkPlaceholders(project, slots);
-  for (const step of project.setup) checkSetupPath(step);
+  for (const step of project.setup) checkSetup(step);
   const hostPrograms = new Set<string>();
   const scope: Scope = {
     slots,
@@ -127,9 +127,12 @@ function allTexts(value: unknown): string[] {
   return Object.values(value).flatMap(allTexts);
 }
 
-/** Files that setup writes or changes are inside the work environment. */
-function checkSetupPath(step: SetupStep): void {
-  if (step.type !== "write_file" && step.type !== "chmod") return;
+/** Commands can be split, and files that setup writes or changes are inside the work environment. */
+function checkSetup(step: SetupStep): void {
+  if (step.type !== "write_file" && step.type !== "chmod") {
+    if (typeof step.command === "string") splitWords(step.command);
+    return;
+  }
   const path = withoutWorkenv(step.path);
   const outside =
     path === "" ||
@@ -174,10 +177,26 @@ function checkProgram(word: string, scope: Scope): string | undefined {
       (step) => "path" in step && normal(withoutWorkenv(step.path)) === path,
     );
     if (!made && !written) checkExecutable(word, path, workenv, hasModes);
-  } else if (!word.startsWith("{")) {
+  } else if (word.startsWith("{")) {
+    checkFirstPlaceholder(word);
+  } else {
     return word;
   }
   return undefined;
+}
+
+/** Words in braces may be anything in an argument, but a program's path begins with one that the launcher fills in. */
+function checkFirstPlaceholder(word: string): void {
+  const known = ["workenv", "package_name", "version", "self"];
+  const name = /^\{([^{}]*)\}/.exec(word)?.[1];
+  if (name !== undefined && (known.includes(name) || name.startsWith("slot:"))) return;
+  const meant = suggest(name ?? "", known);
+  throw new FormatError("PLACEHOLDER", `${word}: the program begins with an unknown placeholder`, {
+    hint: meant
+      ? `Did you mean {${meant}}?`
+      : "The path of a program in the package begins with {workenv}/ or {slot:ID}.",
+    details: { program: word },
+  });
 }
 
 /** `a//b/./c` → `a/b/c` */

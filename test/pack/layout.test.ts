@@ -79,6 +79,12 @@ describe("checkLayout()", () => {
       slot("a", { target: "bin/run" }),
       "PROGRAM_MISSING: {workenv}/bin/rnu: no slot brings this program | Did you mean {workenv}/bin/run?",
     ],
+    [
+      "a misspelt placeholder before a program",
+      ["{workenb}/bin/run"],
+      slot("a", { target: "bin/run" }),
+      "PLACEHOLDER: {workenb}/bin/run: the program begins with an unknown placeholder | Did you mean {workenv}?",
+    ],
     ["a folder as program", ["{workenv}/bin"], slot("a", { target: "bin/run" }), "PROGRAM_MISSING"],
     [
       "a program without the execute bit",
@@ -152,6 +158,11 @@ describe("checkLayout()", () => {
     expect(await problem(() => check(["{workenv}/bin/other"], [], { setup: write }))).toContain(
       "PROGRAM_MISSING",
     );
+  });
+
+  test("refuses a setup command that no launcher could split", async () => {
+    const setup = [{ type: "execute" as const, command: "make 'it" }];
+    expect(await problem(() => check(["/bin/sh"], [], { setup }))).toContain("COMMAND_WORDS");
   });
 
   test.each([
