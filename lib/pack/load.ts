@@ -2,7 +2,7 @@
  * Which manifest is meant, and of which kind it is. Everything that can be checked without looking at the files to be packed
  * is checked while it is read.
  */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { EnvironmentError, FormatError, readFileBounded } from "../base/mod.ts";
@@ -11,7 +11,7 @@ import { lineOfSyntaxError } from "./_lines.ts";
 import { loadLegacy } from "./legacy.ts";
 import { loadProgram } from "./program.ts";
 import type { Project } from "./project.ts";
-import { loadPyproject } from "./pyproject.ts";
+import { loadPyproject, NO_PROJECT } from "./pyproject.ts";
 
 const MAX_MANIFEST = 16 << 20;
 
@@ -51,7 +51,9 @@ function findManifest(path: string): string {
   );
   if (found) return found;
   throw new EnvironmentError("MANIFEST_MISSING", `${path}: holds no ${NAMES.join(" and no ")}`, {
-    hint: "Write one with `sealift init`, or name it with `-m`.",
+    hint: existsSync(join(path, "setup.py"))
+      ? `Write a pyproject.toml. ${NO_PROJECT}`
+      : "Write one with `sealift init`, or name it with `-m`.",
   });
 }
 

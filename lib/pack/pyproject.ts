@@ -10,17 +10,6 @@ import { loadProgram, sharedParts } from "./program.ts";
 import { type Project, rootOf } from "./project.ts";
 import { sharedTables } from "./schema.ts";
 
-/** Read and checked by `lib/python`. */
-const pythonKeys = {
-  entry_point: v.optional(v.unknown()),
-  package_name: v.optional(v.unknown()),
-  metadata: v.optional(v.unknown()),
-  python: v.optional(v.unknown()),
-  build: v.optional(v.unknown()),
-  runtime: v.optional(v.unknown()),
-};
-const ToolTable = v.strictObject({ ...sharedTables, ...pythonKeys });
-
 /** What `isolated` takes out of the program's environment. */
 const ISOLATED = [
   "PYTHONPATH",
@@ -29,6 +18,10 @@ const ISOLATED = [
   "UV_CACHE_DIR",
   "VIRTUAL_ENV",
 ];
+
+/** Also for a folder with a setup.py and nothing else. */
+export const NO_PROJECT =
+  'A Python application needs [project] with name and version; what setup.py says goes into dynamic = ["version", "dependencies", "scripts"].';
 
 type Table = Record<string, unknown>;
 
@@ -44,11 +37,15 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
   }
   const name = tools.flavor === undefined ? "sealift" : "flavor";
   const at: ManifestText = { ...where, at: ["tool", name] };
-  if (document.project === undefined) return loadProgram(tools[name] ?? {}, at);
+  const own = (tools[name] ?? {}) as Table;
+  if (document.project === undefined && own.package !== undefined) return loadProgram(own, at);
+  if (document.project === undefined && tools.poetry === undefined) {
+    throw manifestError(where, ["project"], "is missing", NO_PROJECT);
+  }
 
-  const { readPyproject } = await import("../python/mod.ts");
-  const { table, isolated } = withoutIsolated(structuredClone((tools[name] ?? {}) as Table), at);
-  const shared = sharedParts(checkManifest(ToolTable, table, at), at);
+  const { PYTHON_KEYS, readPyproject } = await import("../python/mod.ts");
+  const { table, isolated } = withoutIsolated(structuredClone(own), at);
+  const shared = sharedParts(checkManifest(toolTable(PYTHON_KEYS), table, at), at);
   const python = readPyproject(
     { ...document, tool: { ...tools, [name]: table } },
     where.file,
@@ -63,6 +60,12 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
     ...(isolated && { runtime: withUnset(shared.runtime, ISOLATED) }),
     python,
   };
+}
+
+/** The tables of every project, and the keys that `lib/python` reads and checks. */
+function toolTable(pythonKeys: readonly string[]) {
+  const unread = Object.fromEntries(pythonKeys.map((key) => [key, v.optional(v.unknown())]));
+  return v.strictObject({ ...unread, ...sharedTables });
 }
 
 function packageOf(python: PythonProject): Project["package"] {

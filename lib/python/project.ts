@@ -102,7 +102,7 @@ export function readPyproject(
   const tools = (document.tool ?? {}) as Record<string, unknown>;
   const table =
     tool ?? (tools.sealift !== undefined || tools.flavor === undefined ? "sealift" : "flavor");
-  const project = check(ProjectTable, document.project ?? {}, manifest, ["project"]);
+  const project = projectTable(document, manifest);
   const own = check(ToolTable, tools[table] ?? {}, manifest, ["tool", table]);
   const dynamic = project.dynamic ?? [];
   if (project.version === undefined && !dynamic.includes("version")) {
@@ -137,6 +137,23 @@ export function readPyproject(
     ...(isPackage !== undefined && { isPackage }),
     ...(own.python?.version !== undefined && { python: own.python.version }),
   };
+}
+
+/**
+ * `[project]`, or what projects made for Poetry before version 2 say in its place. Their requirements have a notation of their own,
+ * so these and the commands are taken from what the build backend makes of them.
+ */
+function projectTable(
+  document: Record<string, unknown>,
+  manifest: string,
+): v.InferOutput<typeof ProjectTable> {
+  const { poetry } = (document.tool ?? {}) as { poetry?: Record<string, unknown> };
+  if (document.project !== undefined || poetry === undefined)
+    return check(ProjectTable, document.project ?? {}, manifest, ["project"]);
+  const { name, version, description, license, extras } = poetry;
+  const table = { name, version, description, license, "optional-dependencies": extras };
+  const project = check(ProjectTable, table, manifest, ["tool", "poetry"]);
+  return { ...project, dynamic: ["version", "dependencies"] };
 }
 
 /** `tool.uv.package` decides where it stands, else a build system says that this is a package. */

@@ -63,6 +63,35 @@ optimization_level = 2`);
     expect(project).toMatchObject({ entryPoint: "a:b", packageName: "n" });
   });
 
+  test("reads a project made for Poetry 1: its build backend knows the requirements and commands", () => {
+    const poetry = read(`[tool.poetry]
+name = "my-app"
+version = "1.2"
+[tool.poetry.dependencies]
+python = "^3.10"
+click = { version = "^8", optional = true }
+[tool.poetry.extras]
+cli = ["click"]
+[tool.poetry.scripts]
+my-app = "my_app:main"
+[build-system]
+requires = ["poetry-core"]
+[tool.sealift.build]
+extras = ["cli"]`);
+    expect(poetry).toMatchObject({
+      name: "my-app",
+      version: "1.2",
+      dependencies: [],
+      dynamicDependencies: true,
+      scripts: {},
+      extras: ["cli"],
+      isPackage: true,
+    });
+    expect(() => read("[tool.poetry]\nname = 'a/b'")).toThrow(
+      /tool\.poetry\.name is no project name/,
+    );
+  });
+
   test("knows a dynamic version, and uv's own word on packages", () => {
     expect(read('[project]\nname = "a"\ndynamic = ["version"]')).not.toHaveProperty("version");
     expect(
