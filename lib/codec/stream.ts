@@ -49,11 +49,11 @@ export function compressStream(kind: Compression, level?: number): Step {
       return (source) => through(zstdCompressor(checked), source);
     case "xz":
       return async function* (source) {
-        yield* (await import("./_xz-encoder.ts")).compressXz(source, checked);
+        yield* (await import("./xz/encoder.ts")).compressXz(source, checked);
       };
     case "bzip2":
       return async function* (source) {
-        yield* (await import("./_bzip2-encoder.ts")).compressBzip2(source, checked);
+        yield* (await import("./bzip2/encoder.ts")).compressBzip2(source, checked);
       };
   }
 }
@@ -80,11 +80,11 @@ function decoder(kind: Compression): Step {
       return unzstd;
     case "xz":
       return async function* (source) {
-        yield* (await import("./_xz-decoder.ts")).decompressXz(source);
+        yield* (await import("./xz/decoder.ts")).decompressXz(source);
       };
     case "bzip2":
       return async function* (source) {
-        yield* (await import("./_bzip2-decoder.ts")).decompressBzip2(source);
+        yield* (await import("./bzip2/decoder.ts")).decompressBzip2(source);
       };
   }
 }

@@ -2,7 +2,7 @@
  * The window and match finder of the LZMA encoder: hash chains over four bytes, and the last position of each two and three
  * bytes. The window slides by a dictionary at a time, so positions stay small however long the stream is.
  */
-import { MAX_MATCH } from "./_lzma-model.ts";
+import { MAX_MATCH } from "./lzma-model.ts";
 
 const HASH_2 = 1 << 16;
 const HASH_3 = 1 << 16;

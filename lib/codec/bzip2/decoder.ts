@@ -2,10 +2,10 @@
  * The bzip2 decoder: any number of streams one after another, and nothing behind the last one. Block and stream checksums are
  * compared. Memory is bounded by one block; its content comes out in pieces, because run lengths can make 46 MB of one.
  */
-import { FormatError } from "../base/mod.ts";
-import { BitReader } from "./_bits.ts";
-import { bzip2Crc } from "./_crc.ts";
-import { ByteSource } from "./_source.ts";
+import { FormatError } from "../../base/mod.ts";
+import { bzip2Crc } from "../_crc.ts";
+import { ByteSource } from "../_source.ts";
+import { BitReader } from "./bits.ts";
 
 const PIECE = 1 << 18;
 const GROUP = 50;

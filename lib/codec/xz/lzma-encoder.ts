@@ -30,8 +30,8 @@ import {
   REP_LENGTH,
   SLOT,
   SPECIAL,
-} from "./_lzma-model.ts";
-import type { MatchFinder } from "./_match.ts";
+} from "./lzma-model.ts";
+import type { MatchFinder } from "./match.ts";
 
 export const LITERAL_CONTEXT_BITS = 3;
 export const POSITION_BITS = 2;

@@ -30,7 +30,7 @@ import {
   REP_LENGTH,
   SLOT,
   SPECIAL,
-} from "./_lzma-model.ts";
+} from "./lzma-model.ts";
 
 /** Room for the output of a chunk, and at least so much for several. */
 const MAX_CHUNK = 1 << 21;

@@ -3,12 +3,12 @@
  * Header, block and index checks are compared. Filters other than LZMA2 (BCJ, delta) are refused; no writer of the
  * format uses them. Dictionaries up to 64 MiB, the largest of the presets.
  */
-import { FormatError } from "../base/mod.ts";
-import { Crc64 } from "./_crc.ts";
-import { LzmaDecoder, Window } from "./_lzma-decoder.ts";
-import { ByteSource } from "./_source.ts";
-import { CHECKS, FOOTER_MAGIC, LZMA2_FILTER, STREAM_MAGIC, uint32 } from "./_xz-container.ts";
-import { Sha256 } from "./hash.ts";
+import { FormatError } from "../../base/mod.ts";
+import { Crc64 } from "../_crc.ts";
+import { ByteSource } from "../_source.ts";
+import { Sha256 } from "../hash.ts";
+import { CHECKS, FOOTER_MAGIC, LZMA2_FILTER, STREAM_MAGIC, uint32 } from "./container.ts";
+import { LzmaDecoder, Window } from "./lzma-decoder.ts";
 
 const MAX_DICTIONARY = 64 << 20;
 

@@ -1,9 +1,3 @@
-/**
- * The .xz encoder: one stream, one block, LZMA2, CRC-32. No kept JavaScript or WebAssembly library with a licence that fits
- * compresses xz, so it is ours; every xz program reads it. The dictionary is at most 8 MiB, so that readers need little memory.
- */
-import { LITERAL_CONTEXT_BITS, LzmaEncoder, POSITION_BITS } from "./_lzma-encoder.ts";
-import { MatchFinder } from "./_match.ts";
 import {
   FOOTER_MAGIC,
   LZMA2_FILTER,
@@ -11,7 +5,13 @@ import {
   uint32,
   withCrc,
   writeInteger,
-} from "./_xz-container.ts";
+} from "./container.ts";
+/**
+ * The .xz encoder: one stream, one block, LZMA2, CRC-32. No kept JavaScript or WebAssembly library with a licence that fits
+ * compresses xz, so it is ours; every xz program reads it. The dictionary is at most 8 MiB, so that readers need little memory.
+ */
+import { LITERAL_CONTEXT_BITS, LzmaEncoder, POSITION_BITS } from "./lzma-encoder.ts";
+import { MatchFinder } from "./match.ts";
 
 /** Per level: logarithm of the dictionary, chain links followed, length that ends a search. */
 const PRESETS: readonly (readonly [number, number, number])[] = [
