@@ -92,7 +92,9 @@ export async function buildStub(
 ): Promise<BuiltStub> {
   const reason = await missingFor(stub);
   if (reason)
-    throw new EnvironmentError("STUB_TOOLCHAIN", `Cannot build ${stubName(stub)}: ${reason}`);
+    throw new EnvironmentError("STUB_TOOLCHAIN", `Cannot build ${stubName(stub)}: ${reason}`, {
+      hint: "Install what is missing, or choose with --lang and --platform.",
+    });
   const folder = join(source, "launchers", stub.language);
   if (!existsSync(folder)) {
     throw new EnvironmentError("STUB_SOURCE", `${folder} does not exist`, {
@@ -185,7 +187,9 @@ async function must(
   });
   if (code === 0) return new TextDecoder().decode(stdout);
   const tail = new TextDecoder().decode(stderr).trim().split("\n").slice(-20).join("\n");
-  throw new EnvironmentError("STUB_BUILD", `\`${argv.join(" ")}\` failed in ${cwd}:\n${tail}`);
+  throw new EnvironmentError("STUB_BUILD", `\`${argv.join(" ")}\` failed in ${cwd}:\n${tail}`, {
+    hint: "Use the compilers that `sealift launchers info` names, on unchanged sources.",
+  });
 }
 
 function defined(env: Record<string, string | undefined>): Record<string, string> {

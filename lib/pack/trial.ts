@@ -33,7 +33,9 @@ export async function validatePackage(
   const verdict = await verifyPackage(path, { progress: ctx.progress });
   const failed = verdict.checks.find((check) => !check.ok);
   if (failed)
-    throw new CheckError("PACK_VERIFY", `The written package does not verify: ${failed.detail}`);
+    throw new CheckError("PACK_VERIFY", `The written package does not verify: ${failed.detail}`, {
+      hint: "Pack again when nothing else writes to the sources; if it stays, report it.",
+    });
   const pkg = await openPackage(path);
   try {
     for (const [i, slot] of slots.entries()) await compareSlot(pkg, i, slot.input);
