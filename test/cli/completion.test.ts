@@ -5,10 +5,12 @@ import { join } from "node:path";
 
 import { findProgram } from "../../lib/base/mod.ts";
 import { completionScript, completionWords, SHELLS } from "../../lib/cli/completion.ts";
+import { needPackages } from "../support/debian.ts";
 import { testIf } from "../support/need.ts";
 
-const present = (shell: string) =>
-  findProgram(shell) === undefined ? `${shell} is not installed` : true;
+const present = new Map<string, true | string>();
+for (const shell of ["bash", "zsh", "fish"])
+  present.set(shell, findProgram(shell) === undefined ? await needPackages([shell]) : true);
 
 /** What bash offers for a line whose last word is being typed. */
 async function offered(line: string[]): Promise<string[]> {
@@ -50,7 +52,7 @@ describe("completions", () => {
     }
   });
 
-  testIf(present("bash"))("of bash complete what is typed", async () => {
+  testIf(present.get("bash") ?? "unknown")("of bash complete what is typed", async () => {
     expect(await offered(["comp"])).toEqual(["completions"]);
     expect(await offered(["completions", "z"])).toEqual(["zsh"]);
     expect(await offered(["--json", "helpers", "li"])).toEqual(["list"]);
@@ -62,7 +64,7 @@ describe("completions", () => {
     ["zsh", "-n"],
     ["fish", "--no-execute"],
   ] as const) {
-    testIf(present(shell))(`of ${shell} are valid scripts`, async () => {
+    testIf(present.get(shell) ?? "unknown")(`of ${shell} are valid scripts`, async () => {
       const child = Bun.spawn([shell, flag, "/dev/stdin"], {
         stdin: new TextEncoder().encode(await completionScript(shell)),
         stderr: "pipe",

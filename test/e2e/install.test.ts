@@ -62,7 +62,7 @@ describe("install.sh", () => {
     const { code, err } = await install("curl", []);
     expect({ code, err }).toEqual({
       code: 0,
-      err: expect.stringContaining(`installed ${version}`),
+      err: expect.stringContaining(`installed sealift ${version} as`),
     });
     expect(statSync(join(work, "curl", "bin", "sealift")).mode & 0o777).toBe(0o755);
   });
@@ -112,7 +112,7 @@ describe("install.sh", () => {
   test("an installed program runs", async () => {
     await install("runs", ["--from", page]);
     const { code, out } = await shell([join(work, "runs", "bin", "sealift"), "--version"]);
-    expect({ code, out }).toEqual({ code: 0, out: `${version}\n` });
+    expect({ code, out }).toEqual({ code: 0, out: `sealift ${version}\n` });
   });
 
   test("keeps another version unless --force is given", async () => {
