@@ -46,7 +46,7 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
  */
 export function ioError(error: unknown, path?: string): unknown {
   if (!isSystemError(error)) return error;
-  const file = path ?? error.path ?? "";
+  const file = path ?? failedPath(error);
   const reason = REASONS[error.code ?? ""];
   const text = reason?.text ?? `${error.syscall} failed (${error.code})`;
   return new EnvironmentError(reason?.code ?? "IO", file === "" ? text : `${file}: ${text}`, {
@@ -54,6 +54,12 @@ export function ioError(error: unknown, path?: string): unknown {
     details: { path: file, errno: error.code, syscall: error.syscall },
     cause: error,
   });
+}
+
+/** The path that the reason is about: a copy that finds no space fails at its destination. */
+function failedPath(error: NodeJS.ErrnoException & { dest?: string }): string {
+  const atDestination = ["ENOSPC", "EDQUOT", "EROFS", "EEXIST"].includes(error.code ?? "");
+  return (atDestination ? error.dest : undefined) ?? error.path ?? "";
 }
 
 /**
