@@ -65,7 +65,7 @@ export function namePositionals(parsed: Parsed, args: Args): Record<string, unkn
       "ARGUMENT_EXTRA",
       `There is no place for the argument ${quoted(left[0] ?? "")}`,
       {
-        hint: "Quote a value that holds spaces; see `--help`.",
+        hint: "Quote a value that holds spaces; words for another program go after `--`.",
       },
     );
   }
