@@ -9,7 +9,8 @@ import type { SetupStep } from "./schema.ts";
 import type { StagedSlot } from "./stage.ts";
 
 /** @throws FormatError `COMPAT_ENV` */
-export function compatProject(project: Project): Project {
+export function compatProject(source: Project, slots: StagedSlot[]): Project {
+  const project = withoutSlotNames(source, slots);
   for (const [name, value] of Object.entries(project.execution?.env ?? {})) {
     if (!value.includes("{workenv}") && !value.includes("{slot:")) continue;
     throw new FormatError(
@@ -20,7 +21,54 @@ export function compatProject(project: Project): Project {
       },
     );
   }
-  return { ...project, setup: project.setup.map(compatStep) };
+  return {
+    ...project,
+    ...(project.execution && { execution: withoutTwin(project.execution) }),
+    setup: project.setup.map(compatStep),
+  };
+}
+
+/** Without sharing every slot lies at its target, and `{workenv}` is what those launchers do replace. */
+function withoutSlotNames(project: Project, slots: StagedSlot[]): Project {
+  const places = new Map(slots.map(({ input }) => [input.id, input.target]));
+  const filled = (text: string) =>
+    text.replace(/\{slot:([^{}]*)\}/g, (whole, id: string) => {
+      const target = places.get(id);
+      return target === undefined ? whole : ["{workenv}", target].filter(Boolean).join("/");
+    });
+  const { execution, setup } = project;
+  const { argv, command, entries } = execution ?? {};
+  return {
+    ...project,
+    ...(execution && {
+      execution: {
+        ...execution,
+        ...(argv && { argv: argv.map(filled) }),
+        ...(command && { command: filled(command) }),
+        ...(entries && { entries: mapped(entries, (words) => words.map(filled)) }),
+      },
+    }),
+    setup: setup.map((step) => {
+      if (!("command" in step)) return step;
+      const { command: words } = step;
+      return { ...step, command: typeof words === "string" ? filled(words) : words.map(filled) };
+    }),
+  };
+}
+
+function mapped<T>(table: Record<string, T>, change: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(table).map(([name, value]) => [name, change(value)]));
+}
+
+/** Those launchers start one command. An entry that is the same command under a name says nothing more. */
+function withoutTwin(
+  execution: NonNullable<Project["execution"]>,
+): NonNullable<Project["execution"]> {
+  const { entries, ...rest } = execution;
+  const others = Object.entries(entries ?? {}).filter(
+    ([, argv]) => quoteWords(argv) !== quoteWords(rest.argv ?? []),
+  );
+  return others.length === 0 ? rest : { ...rest, entries: Object.fromEntries(others) };
 }
 
 /** Commands are one text for those launchers. */

@@ -147,7 +147,7 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   });
   const isCompat = options.compat !== undefined;
   const notes: string[] = [];
-  const project = isCompat ? compatProject(staged.project) : staged.project;
+  const project = isCompat ? compatProject(staged.project, staged.slots) : staged.project;
   const slots = isCompat ? staged.slots.map((slot) => compatSlot(slot, notes)) : staged.slots;
   for (const note of notes) if (!report.notes.includes(note)) report.notes.push(note);
   const { hostPrograms } = checkLayout(project, slots, platform);

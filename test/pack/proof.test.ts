@@ -201,6 +201,36 @@ describe("--compat flavorpack", () => {
     );
   });
 
+  test("says where slots lie, and drops an entry that is the command under a name", async () => {
+    using project = folder();
+    const text = `[package]
+name = "demo"
+version = "1"
+[execution]
+argv = ["{slot:tree}/run.sh"]
+entries = { demo = ["{slot:tree}/run.sh"] }
+${TREE}[[slots]]
+id = "note"
+source = "note"
+target = "text/"
+[[setup]]
+type = "execute"
+command = ["{slot:tree}/copy.sh", "{slot:note}"]
+`;
+    const files = {
+      "tree/run.sh": '#!/bin/sh\ncat "$FLAVOR_WORKENV/copied"\n',
+      "tree/copy.sh": '#!/bin/sh\ncp "$1" "$FLAVOR_WORKENV/copied"\n',
+      note: "a note, longer than sixteen bytes\n",
+    };
+    const path = only(await pack(project, text, { compat: "flavorpack" }, files));
+    const { stdout } = await run([path], { env: project.ctx.env });
+    expect(new TextDecoder().decode(stdout)).toBe(files.note);
+    const other = text.replace('demo = ["{slot:tree}/run.sh"]', 'other = ["/bin/true"]');
+    expect(
+      await problem(() => pack(project, other, { compat: "flavorpack", force: true }, files)),
+    ).toContain("COMPAT_ENTRIES");
+  });
+
   test("compresses what is too small for them, and refuses what they cannot run", async () => {
     using project = folder();
     const tiny = `${COMPAT}${TREE}[[slots]]\nid = "tiny"\nsource = "tiny"\ncompression = "none"\n`;
