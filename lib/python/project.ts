@@ -36,6 +36,8 @@ export interface PythonProject {
   dependencies: string[];
   /** The build backend knows the dependencies. */
   dynamicDependencies: boolean;
+  /** `[tool.uv.sources]`, which may name folders beside this one. */
+  hasSources?: true;
   /** Command → object reference. */
   scripts: Record<string, string>;
   guiScripts: Record<string, string>;
@@ -135,6 +137,7 @@ export function readPyproject(
       entryPoint: entryPoint(own.entry_point, manifest, table),
     }),
     ...(isPackage !== undefined && { isPackage }),
+    ...(uvTable(document)?.sources !== undefined && { hasSources: true }),
     ...(own.python?.version !== undefined && { python: own.python.version }),
   };
 }
@@ -158,9 +161,15 @@ function projectTable(
 
 /** `tool.uv.package` decides where it stands, else a build system says that this is a package. */
 function packageWish(document: Record<string, unknown>): boolean | undefined {
-  const uv = (document.tool as { uv?: { package?: unknown } } | undefined)?.uv;
-  if (typeof uv?.package === "boolean") return uv.package;
+  const wish = uvTable(document)?.package;
+  if (typeof wish === "boolean") return wish;
   return document["build-system"] === undefined ? undefined : true;
+}
+
+function uvTable(
+  document: Record<string, unknown>,
+): { package?: unknown; sources?: unknown } | undefined {
+  return (document.tool as { uv?: { package?: unknown; sources?: unknown } } | undefined)?.uv;
 }
 
 function entryPoint(text: string, manifest: string, table: string): string {

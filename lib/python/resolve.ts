@@ -80,11 +80,15 @@ async function lockText(
       return { text: "", source: "uv" };
     }
     resolver.ctx.progress.step("Resolving the dependencies");
+    // Asked for dynamic requirements, build backends write into the folder; only relative paths need the real one.
+    const hasPaths =
+      project.hasSources === true || extraPackages.some((text) => text.includes("/"));
+    const folder = dynamic && !hasPaths ? sourceCopy(root, options, "metadata") : root;
     const text = namesItself(project)
       ? await compileLock(resolver, root, [], {
           lines: [...project.dependencies, ...extraPackages],
         })
-      : await compileLock(resolver, root, [basename(project.manifest)], {
+      : await compileLock(resolver, folder, [basename(project.manifest)], {
           lines: extraPackages,
           extras,
         });
@@ -207,21 +211,26 @@ export async function buildProject(
   root: string,
   options: ResolveOptions,
 ): Promise<StagedWheel> {
-  const work = join(
-    options.scratch,
-    `build-${sha256Hex(new TextEncoder().encode(root)).slice(0, 12)}`,
-  );
+  const copy = sourceCopy(root, options, "build");
+  const out = join(copy, "..", "wheel");
+  mkdirSync(out);
+  resolver.ctx.progress.step(`Building ${basename(root)}`);
+  return await stageWheel(resolver.ctx, await buildWheel(resolver, copy, out, options.epoch));
+}
+
+/** A copy of the sources below `root`, in a folder of its own in the scratch folder of this run. */
+function sourceCopy(root: string, options: ResolveOptions, purpose: "build" | "metadata"): string {
+  const digest = sha256Hex(new TextEncoder().encode(root)).slice(0, 12);
+  const work = join(options.scratch, `${purpose}-${digest}`);
   rmSync(work, { recursive: true, force: true });
   const copy = join(work, "source");
-  const out = join(work, "wheel");
-  mkdirSync(out, { recursive: true });
+  mkdirSync(work, { recursive: true });
   cpSync(root, copy, {
     recursive: true,
     verbatimSymlinks: true,
     filter: (from) => from === root || isSource(from, root),
   });
-  resolver.ctx.progress.step(`Building ${basename(root)}`);
-  return await stageWheel(resolver.ctx, await buildWheel(resolver, copy, out, options.epoch));
+  return copy;
 }
 
 function isSource(path: string, root: string): boolean {

@@ -82,7 +82,10 @@ export async function compileWheels(
   const missing = wheels.filter((wheel) => !existsSync(join(base, wheel.key)));
   const work = missing.map((wheel) => ({ wheel, folder: temporaryFolder(join(base, wheel.key)) }));
   try {
-    if (missing.length > 0) ctx.progress.step(`Compiling ${missing.length} packages`);
+    if (missing.length > 0)
+      ctx.progress.step(
+        `Compiling ${missing.length} ${missing.length === 1 ? "package" : "packages"}`,
+      );
     const jobs = work.flatMap(({ wheel, folder }) =>
       compileJobs(wheel, folder, python.cacheTag, level),
     );

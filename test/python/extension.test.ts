@@ -29,15 +29,17 @@ requires = ["setuptools==80.9.0"]
 build-backend = "setuptools.build_meta"
 [project]
 name = "my-extension"
-dynamic = ["version"]
+dynamic = ["version", "dependencies"]
 [project.scripts]
 my-extension = "my_extension.cli:main"
 other = "my_extension.cli:other"
 [tool.setuptools.dynamic]
 version = { attr = "my_extension.__version__" }
+dependencies = { file = "wanted.txt" }
 [tool.sealift.runtime]
 optimization_level = 1
 `,
+  "wanted.txt": "# nothing\n",
   "setup.py": `from setuptools import Extension, setup
 setup(ext_modules=[Extension("my_extension._native", ["native.c"], libraries=["z"])])
 `,
