@@ -2,10 +2,19 @@
  * A first `sealift.toml` for a folder: what kind of project it looks like, and a manifest that packs it as it is. Nothing is
  * guessed that the files do not say; what only the author knows stays a plain default.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from "node:fs";
 import { basename, join, resolve } from "node:path";
 
 import { EnvironmentError, findProgram, ioError } from "../base/mod.ts";
+import { NO_PROJECT } from "./pyproject.ts";
 
 export type Kind = "node" | "binary" | "script" | "jar";
 
@@ -67,7 +76,9 @@ export function detectProject(
     "PROJECT_UNKNOWN",
     `${root}: holds no package.json, program or script`,
     {
-      hint: "Build the program first, or write a sealift.toml by hand; the reference shows one.",
+      hint: existsSync(join(root, "setup.py"))
+        ? `Write a pyproject.toml. ${NO_PROJECT}`
+        : "Build the program first, or write a sealift.toml by hand; the reference shows one.",
     },
   );
 }

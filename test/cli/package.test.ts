@@ -358,6 +358,10 @@ describe("init and demo", () => {
     expect((await sealift(["init", project("nothing", { "a.txt": "" }), "--yes"])).err).toContain(
       "holds no package.json",
     );
+    const python = project("setup", { "setup.py": "from setuptools import setup\nsetup()\n" });
+    expect((await sealift(["init", python, "--yes"])).err).toContain(
+      "hint: Write a pyproject.toml",
+    );
   });
 
   test("demo makes, packs and runs a project", async () => {
