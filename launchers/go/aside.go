@@ -171,7 +171,7 @@ func moveMark(tree *Tree, mark *Mark, aside string, keep bool) error {
 	if keep && exists(place) {
 		return nil
 	}
-	if err := os.Rename(filepath.Join(aside, filepath.FromSlash(mark.path)), place); err != nil {
+	if err := replaceFile(filepath.Join(aside, filepath.FromSlash(mark.path)), place); err != nil {
 		return failIO(place, err)
 	}
 	return nil

@@ -22,7 +22,7 @@ func chooseEntry(plan *Plan, startedAs string) (*Command, error) {
 		}
 		return nil, fail("ENTRY_UNKNOWN", "name", name, "list", plan.entryNames())
 	}
-	if entry := plan.entry(startName(startedAs)); entry != nil {
+	if entry := plan.startEntry(startName(startedAs)); entry != nil {
 		return &Command{entry.name, entry.argv}, nil
 	}
 	words, err := plan.defaultCommand()
@@ -55,6 +55,17 @@ func (p *Plan) entry(name string) *Entry {
 	return nil
 }
 
+// startEntry finds the entry that a file's name means; Windows ignores case in those.
+func (p *Plan) startEntry(name string) *Entry {
+	entry := p.entry(name)
+	for i := 0; entry == nil && runtime.GOOS == "windows" && i < len(p.entries); i++ {
+		if strings.EqualFold(p.entries[i].name, name) {
+			entry = &p.entries[i]
+		}
+	}
+	return entry
+}
+
 func (p *Plan) entryNames() string {
 	var names []string
 	for i := range p.entries {
@@ -69,8 +80,13 @@ func (p *Plan) entryNames() string {
 // startName is the name a file was started under, without the endings of packages.
 func startName(path string) string {
 	name := filepath.Base(path)
-	name = strings.TrimSuffix(name, ".exe")
-	return strings.TrimSuffix(name, ".psp")
+	for _, ending := range []string{".exe", ".psp"} {
+		cut := len(name) - len(ending)
+		if cut >= 0 && (name[cut:] == ending || runtime.GOOS == "windows" && strings.EqualFold(name[cut:], ending)) {
+			name = name[:cut]
+		}
+	}
+	return name
 }
 
 // Scope is what placeholders stand for at this start.
@@ -232,7 +248,7 @@ func (s *Slot) shared() bool {
 // this package itself excepted, which would start itself for ever.
 func programPath(word, path string, image *os.File) string {
 	if filepath.Base(word) != word || (runtime.GOOS == "windows" && filepath.VolumeName(word) != "") {
-		return word
+		return filepath.FromSlash(word)
 	}
 	own, err := image.Stat()
 	return searchPath(word, path, func(found string) bool {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -18,23 +19,28 @@ const canReplace = false
 
 func replaceProcess(string, []string, []string) error { return errors.ErrUnsupported }
 
-// spawn runs the program in a job object that ends with this process, so that no child outlives a killed launcher.
+// spawn runs the program in a job object that ends with this process, so that no child outlives a killed launcher. What the
+// program leaves running when it ends by itself goes on, as it does on other systems.
 func spawn(path string, argv, env []string) (int, error) {
-	// The console sends Ctrl-C to the child too; this process only has to wait for what the child makes of it.
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
-	job, err := newJob()
+	// The console sends Ctrl-C to the child too, and tells both when it closes; this process only has to wait for what the
+	// child makes of it.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM)
+	job, err := joinJob()
 	if err != nil {
-		return 0, err
-	}
-	defer windows.CloseHandle(job)
-	command := &exec.Cmd{Path: withExtension(path), Args: argv, Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
-	if err := command.Start(); err != nil {
-		return 0, err
-	}
-	if err := assign(job, uint32(command.Process.Pid)); err != nil {
 		debugf("no job object", "detail", reason(err))
 	}
-	err = command.Wait()
+	command := &exec.Cmd{Path: withExtension(path), Args: argv, Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	if isBatch(command.Path) {
+		interpreter, line, err := batchLine(command.Path, argv[1:])
+		if err != nil {
+			return 0, err
+		}
+		command.Path, command.SysProcAttr = interpreter, &syscall.SysProcAttr{CmdLine: line}
+	}
+	err = command.Run()
+	if job != 0 {
+		_ = limitJob(job, 0) // the handle stays open: closing it while the limit stands would end this process too
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return 0, err
@@ -42,25 +48,29 @@ func spawn(path string, argv, env []string) (int, error) {
 	return command.ProcessState.ExitCode(), nil
 }
 
-func newJob() (windows.Handle, error) {
+// joinJob puts this process into a new job object, where children are born into.
+func joinJob() (windows.Handle, error) {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
 		return 0, err
 	}
-	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
-	limits.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
-		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
-	return job, err
+	if err = limitJob(job, windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE); err == nil {
+		err = windows.AssignProcessToJobObject(job, windows.CurrentProcess())
+	}
+	if err != nil {
+		windows.CloseHandle(job)
+		return 0, err
+	}
+	return job, nil
 }
 
-func assign(job windows.Handle, pid uint32) error {
-	process, err := windows.OpenProcess(windows.PROCESS_SET_QUOTA|windows.PROCESS_TERMINATE, false, pid)
-	if err != nil {
-		return err
-	}
-	defer windows.CloseHandle(process)
-	return windows.AssignProcessToJobObject(job, process)
+// limitJob sets the job's limits; a program that wants to start something outside of it always may.
+func limitJob(job windows.Handle, flags uint32) error {
+	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	limits.BasicLimitInformation.LimitFlags = flags | windows.JOB_OBJECT_LIMIT_BREAKAWAY_OK
+	_, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
+		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
+	return err
 }
 
 func exitCode(state *os.ProcessState) int { return state.ExitCode() }

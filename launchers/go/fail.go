@@ -31,7 +31,7 @@ func failIO(path string, err error) error {
 func reason(err error) string {
 	var number syscall.Errno
 	if errors.As(err, &number) {
-		return number.Error()
+		return strings.TrimSuffix(number.Error(), ".") // Windows speaks in sentences
 	}
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {

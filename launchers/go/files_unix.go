@@ -113,6 +113,16 @@ func statFile(path string) (size, mtime int64, ok bool) {
 
 func executable(path string) bool { return unix.Access(path, unix.X_OK) == nil }
 
+// startedFile is the file that starts under a path.
+func startedFile(path string) string { return path }
+
+// diskFull is how a write ends that found no room.
+const diskFull = unix.ENOSPC
+
+func replaceFile(from, to string) error { return os.Rename(from, to) }
+
+func removeAll(path string) error { return os.RemoveAll(path) }
+
 func syncFolder(dir string) error {
 	folder, err := os.Open(dir)
 	if err != nil {

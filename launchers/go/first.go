@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
-	"syscall"
 )
 
 // firstStart makes the work environment under its lock. Whoever waited for the lock finds it made.
@@ -270,7 +269,7 @@ func (t *Task) makePlace() error {
 // fullDisk gives a write that failed for lack of room the message that says how much is needed.
 func fullDisk(scope *Scope, err error, needed uint64) error {
 	var known *Failure
-	if !errors.As(err, &known) || known.code != "IO" || known.value("detail") != syscall.ENOSPC.Error() {
+	if !errors.As(err, &known) || known.code != "IO" || known.value("detail") != reason(diskFull) {
 		return err
 	}
 	free, _ := freeBytes(scope.env.base)
@@ -353,7 +352,7 @@ func programsInside(scope *Scope) []string {
 		if err != nil {
 			continue
 		}
-		path = filepath.Clean(path)
+		path = startedFile(filepath.Clean(path))
 		if scope.keeps(path) && !isBelow(path, scope.env.state()) && !seen[path] {
 			seen[path] = true
 			found = append(found, path)
@@ -372,7 +371,7 @@ func removeMarks(root string, marks []Mark) {
 
 // removeTree removes a folder whatever the modes of the folders in it.
 func removeTree(path string) error {
-	err := os.RemoveAll(path)
+	err := removeAll(path)
 	if err == nil || !errors.Is(err, os.ErrPermission) {
 		return err
 	}

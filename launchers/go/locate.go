@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 )
 
@@ -43,8 +44,10 @@ func openSelf(arg0 string) (string, *os.File, error) {
 			return "", nil, failIO(arg0, err)
 		}
 	}
-	if file, err := openImage("/proc/self/exe"); err == nil {
-		return path, file, nil
+	if runtime.GOOS == "linux" { // elsewhere anybody might make a file of that name
+		if file, err := openImage("/proc/self/exe"); err == nil {
+			return path, file, nil
+		}
 	}
 	file, err := openImage(path)
 	if err != nil {

@@ -106,6 +106,8 @@ func runChecked(pkg *Package, start *Start) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	// Nothing more is read; Windows lets a program replace its package only when nobody holds the file open.
+	pkg.image.Close()
 	return execute(job)
 }
 

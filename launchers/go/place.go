@@ -53,13 +53,17 @@ func plainName(name string) string {
 	if strings.HasPrefix(name, ".") {
 		name = "_" + name[1:]
 	}
-	return strings.Map(func(r rune) rune {
+	name = strings.Map(func(r rune) rune {
 		forbidden := r == '/' || r == '\\' || unicode.IsControl(r)
 		if forbidden || (runtime.GOOS == "windows" && strings.ContainsRune(`<>:"|?*`, r)) {
 			return '_'
 		}
 		return r
 	}, name)
+	if runtime.GOOS == "windows" && name != "" && reservedOnWindows(name) {
+		return "_" + strings.TrimRight(name, ". ") + "_" // a device, or an ending that the system would drop
+	}
+	return name
 }
 
 func cacheBase() (string, error) {
@@ -96,26 +100,23 @@ func standardFolder(own, xdg, home, darwin, windows string) (string, error) {
 	if dir := os.Getenv(own); dir != "" {
 		return absoluteFolder(own, dir)
 	}
-	if runtime.GOOS == "windows" {
-		if dir := os.Getenv("LOCALAPPDATA"); dir != "" {
-			dir, err := absoluteFolder("LOCALAPPDATA", dir)
-			return filepath.Join(dir, windows), err
-		}
-		return "", fail("CACHE_UNSET")
-	}
 	if dir := os.Getenv(xdg); dir != "" {
 		dir, err := absoluteFolder(xdg, dir)
 		return filepath.Join(dir, "sealift"), err
 	}
-	dir := os.Getenv("HOME")
+	variable, below := "HOME", home
+	switch runtime.GOOS {
+	case "darwin":
+		below = darwin
+	case "windows":
+		variable, below = "LOCALAPPDATA", windows
+	}
+	dir := os.Getenv(variable)
 	if dir == "" {
 		return "", fail("CACHE_UNSET")
 	}
-	dir, err := absoluteFolder("HOME", dir)
-	if runtime.GOOS == "darwin" {
-		home = darwin
-	}
-	return filepath.Join(dir, home), err
+	dir, err := absoluteFolder(variable, dir)
+	return filepath.Join(dir, below), err
 }
 
 func absoluteFolder(variable, dir string) (string, error) {

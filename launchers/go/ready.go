@@ -193,7 +193,7 @@ func writeDurably(path string, data []byte) error {
 	if err := writeSynced(temporary, data); err != nil {
 		return failIO(temporary, err)
 	}
-	if err := os.Rename(temporary, path); err != nil {
+	if err := replaceFile(temporary, path); err != nil {
 		return failIO(path, err)
 	}
 	return syncFolder(dir)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"runtime"
 	"strings"
 )
 
@@ -143,6 +144,9 @@ func (f *fields) readCommon(s *Slot, v *Value, field string) {
 		f.bad(field+".target", err.Error())
 	}
 	s.target = cleaned
+	if s.target == "" && runtime.GOOS == "windows" && reservedOnWindows(s.id) {
+		f.bad(field+".id", "is a name that Windows reserves") // a file slot without a target goes by its id
+	}
 	platform := f.text(v.get("platform"), field+".platform")
 	if platform != "" && platform != "any" {
 		s.os, s.arch, _ = strings.Cut(platform, "_")

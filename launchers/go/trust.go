@@ -56,20 +56,20 @@ func relaxedValidation() (bool, error) {
 // storeFolders lists where a trust store may be, the most personal first.
 func storeFolders() []string {
 	var folders []string
-	if runtime.GOOS == "windows" {
-		folders = append(folders, below(os.Getenv("APPDATA"), "sealift", "trust.d"), below(os.Getenv("PROGRAMDATA"), "sealift", "trust.d"))
-	} else {
-		switch home := os.Getenv("HOME"); {
-		case filepath.IsAbs(os.Getenv("XDG_CONFIG_HOME")):
-			folders = append(folders, below(os.Getenv("XDG_CONFIG_HOME"), "sealift", "trust.d"))
-		case runtime.GOOS == "darwin":
-			folders = append(folders, below(home, "Library/Application Support/sealift/trust.d"))
-		default:
-			folders = append(folders, below(home, ".config/sealift/trust.d"))
-		}
-		folders = append(folders, "/etc/sealift/trust.d")
+	switch home := os.Getenv("HOME"); {
+	case filepath.IsAbs(os.Getenv("XDG_CONFIG_HOME")):
+		folders = append(folders, below(os.Getenv("XDG_CONFIG_HOME"), "sealift", "trust.d"))
+	case runtime.GOOS == "windows":
+		folders = append(folders, below(os.Getenv("APPDATA"), "sealift", "trust.d"))
+	case runtime.GOOS == "darwin":
+		folders = append(folders, below(home, "Library/Application Support/sealift/trust.d"))
+	default:
+		folders = append(folders, below(home, ".config/sealift/trust.d"))
 	}
-	return folders
+	if runtime.GOOS == "windows" {
+		return append(folders, below(os.Getenv("PROGRAMDATA"), "sealift", "trust.d"))
+	}
+	return append(folders, "/etc/sealift/trust.d")
 }
 
 // below joins parts under an absolute root; without one there is no such folder.

@@ -77,6 +77,7 @@ func unpackAll(pkg *Package, tasks []*Task, progress *Progress) error {
 	close(u.jobs)
 	u.workers.Wait()
 	faultPoint("links")
+	defer abandonOutputs(tasks)
 	for _, task := range tasks {
 		if err := u.conclude(task); err != nil {
 			return err
@@ -227,9 +228,6 @@ func (u *Unpacker) conclude(task *Task) error {
 	if task.digest == nil {
 		return nil // never started, because an earlier slot failed
 	}
-	if task.failed != nil && task.output != nil {
-		task.output.abandon()
-	}
 	if !u.stopped.Load() && !task.sound() || task.failed != nil && u.damaged(task) {
 		return fail("SEAL_SLOT", "file", u.pkg.file, "slot", slotName(task.slot))
 	}
@@ -249,6 +247,15 @@ func (u *Unpacker) conclude(task *Task) error {
 	return u.finishFile(task)
 }
 
+// abandonOutputs closes the files that were not finished, so that they can be removed where open files cannot.
+func abandonOutputs(tasks []*Task) {
+	for _, task := range tasks {
+		if task.output != nil {
+			task.output.abandon()
+		}
+	}
+}
+
 // finishFile: a file slot carries no time of its own; it gets the time that the package was built.
 func (u *Unpacker) finishFile(t *Task) error {
 	size, mtime := int64(t.slot.original), u.pkg.plan.fileTime()
@@ -256,7 +263,9 @@ func (u *Unpacker) finishFile(t *Task) error {
 		size = t.marks[0].size
 	}
 	t.marks = []Mark{{'f', size, mtime, t.slot.mode, t.mark}}
-	if err := t.output.finish(mtime); err != nil {
+	output := t.output
+	t.output = nil
+	if err := output.finish(mtime); err != nil {
 		return fileRefusal(t.path, err)
 	}
 	return nil
