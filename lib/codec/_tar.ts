@@ -134,6 +134,8 @@ export interface HeaderFields extends Omit<RawHeader, "name" | "link"> {
   link: Uint8Array;
 }
 
+const USTAR = encoder.encode("ustar\u000000");
+
 /** A ustar header block. Numbers must fit: see `OCTAL_MAX`. */
 export function formatHeader(fields: HeaderFields): Uint8Array {
   const block = new Uint8Array(BLOCK);
@@ -145,7 +147,7 @@ export function formatHeader(fields: HeaderFields): Uint8Array {
   writeOctal(block, 136, 11, fields.mtime);
   block[156] = fields.type.charCodeAt(0);
   block.set(fields.link, 157);
-  block.set(encoder.encode("ustar\u000000"), 257);
+  block.set(USTAR, 257);
   writeOctal(block, 329, 7, 0);
   writeOctal(block, 337, 7, 0);
   block.set(fields.prefix, 345);
@@ -155,7 +157,12 @@ export function formatHeader(fields: HeaderFields): Uint8Array {
 }
 
 function writeOctal(block: Uint8Array, at: number, digits: number, value: number): void {
-  block.set(encoder.encode(value.toString(8).padStart(digits, "0")), at);
+  // By hand: text and its encoding cost more than the rest of packing a small file.
+  let rest = value;
+  for (let i = at + digits - 1; i >= at; i--) {
+    block[i] = 0x30 + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
 }
 
 /** One pax record, `LENGTH KEY=VALUE\n`, where the length counts itself. */

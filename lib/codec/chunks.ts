@@ -17,7 +17,9 @@ import { checkTree, END_SIZE, entrySpan, fill, packEntries, streamEntry } from "
 /** Chunks aim at this many bytes. */
 export const CHUNK_TARGET = 8 << 20;
 /** The collector runs after so many bytes of buffers that are done with. */
-const GARBAGE = 8 << 20;
+const GARBAGE = 16 << 20;
+/** From here on it is worth the time to collect what checking the names left behind. */
+const MANY_ENTRIES = 10_000;
 /** More threads than this cost more memory than they save time. */
 const MAX_JOBS = 4;
 
@@ -70,7 +72,7 @@ export async function* zstdTree(
 ): AsyncGenerator<ChunkPiece, void, undefined> {
   checkTree(entries);
   // The checks leave as much behind as the names take, which counts for trees of many files.
-  Bun.gc(true);
+  if (entries.length > MANY_ENTRIES) Bun.gc(true);
   yield* compressChunks(treeChunks(entries, options.mtime), options);
 }
 
@@ -159,7 +161,7 @@ async function* compressChunks(
   for (const chunk of chunks) {
     if (chunk.stream !== undefined) {
       while (queue.length > 0) yield await (queue.shift() as Promise<ChunkPiece>);
-      yield* compressLarge(chunk.stream(), chunk.size, level);
+      yield* compressLarge(chunk.stream(), chunk.size, level, tidy);
       continue;
     }
     const buffer = buffers.pop() ?? new Uint8Array(CHUNK_TARGET);
@@ -199,9 +201,11 @@ async function* compressLarge(
   source: AsyncIterable<Uint8Array>,
   size: number,
   level: number,
+  tidy: Tidy,
 ): AsyncGenerator<ChunkPiece, void, undefined> {
   for await (const stored of through(zstdCompressor(level, size), source)) {
     yield { stored, original: 0, end: false };
+    tidy.count(stored.length);
   }
   yield { stored: new Uint8Array(0), original: size, end: true };
 }

@@ -17,7 +17,6 @@ import {
   zstdFileChunks,
   zstdTree,
 } from "../codec/mod.ts";
-import { Garbage } from "./_garbage.ts";
 import { unpackStream } from "./decode.ts";
 import { PackageFile } from "./file.ts";
 import { type CheckedSlot, wrong } from "./input.ts";
@@ -183,12 +182,10 @@ async function stageChunks(
 ): Promise<StagedSlot> {
   const sink = new Sink(stage);
   const chunks: Array<[number, number]> = [];
-  const garbage = new Garbage();
   let originalSize = 0;
   let chunkStart = 0;
   for await (const { stored, original, end } of pieces) {
     await sink.write(stored);
-    garbage.add(stored.length);
     if (!end) continue;
     chunks.push([sink.size - chunkStart, original]);
     chunkStart = sink.size;
