@@ -208,7 +208,7 @@ impl Call {
         if let Some(detail) = absent {
             return Err(Failure::new("SLOT_ABSENT").with("slot", &slot.id).with("detail", detail));
         }
-        trust::check(&sealed.plan.name, &sealed.signers)?;
+        trust::check(&sealed.package.image.path, &sealed.plan.name, &sealed.signers)?;
         process::set_signals();
         let scope = Scope::new(sealed)?;
         prepare::ensure(&scope, &environ::build(&scope, started_as)?, None)?;
@@ -228,7 +228,7 @@ impl Call {
     /// Decodes a slot into a folder: a tar slot's files, else one file with the slot's id as its name.
     fn extract(&self, sealed: &Sealed) -> Result<String> {
         let (number, slot) = self.named(sealed)?;
-        trust::check(&sealed.plan.name, &sealed.signers)?;
+        trust::check(&sealed.package.image.path, &sealed.plan.name, &sealed.signers)?;
         let dir = std::path::absolute(&self.args[1]).map_err(|e| Failure::io(Path::new(&self.args[1]), e))?;
         std::fs::create_dir_all(&dir).map_err(|e| Failure::io(&dir, e))?;
         let at = match slot.is_tar() {

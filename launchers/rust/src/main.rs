@@ -110,6 +110,6 @@ fn launch(image: Image, start: Start) -> Result<i32> {
 
 /// Checks trust, then prepares and starts the program.
 pub fn run(sealed: &Sealed, start: &Start) -> Result<i32> {
-    trust::check(&sealed.plan.name, &sealed.signers)?;
+    trust::check(&sealed.package.image.path, &sealed.plan.name, &sealed.signers)?;
     prepare::run(sealed, start)
 }

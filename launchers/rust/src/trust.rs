@@ -23,15 +23,15 @@ pub fn fingerprint(key: &[u8; 32]) -> String {
     format!("ed25519:{}", hex::encode(key))
 }
 
-/// Judges the signers of package `name` and applies the validation level. `Some(true)`: trusted; `None`: there is no store.
-pub fn check(name: &str, signers: &[[u8; 32]]) -> Result<Option<bool>> {
+/// Judges the signers of package `name` in `file` and applies the validation level. `Some(true)`: trusted; `None`: there is no store.
+pub fn check(file: &Path, name: &str, signers: &[[u8; 32]]) -> Result<Option<bool>> {
     let strict = strict_level()?;
     let Some(store) = open()? else { return Ok(None) };
     match judge(&store, name, signers) {
         None => Ok(Some(true)),
         Some(failure) if strict => Err(failure),
         Some(failure) => {
-            log::warning(&failure);
+            log::warning(&failure.with("file", file.display()));
             Ok(Some(false))
         }
     }
