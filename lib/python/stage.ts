@@ -130,7 +130,10 @@ async function stageWith(
     ...native.appLibraries,
   ]);
   const pth = site.map((entry) => entry.path).filter((path) => /^[^/{}]+\.pth$/.test(path));
-  const start = (name: string) => startCommand(programName, name, project.optimisation);
+  const main = defaultCommand(project, commands);
+  // A package is called by its own name and then starts its default command, also when a script has that name.
+  const start = (name: string) =>
+    startCommand(programName, name === project.packageName ? main : name, project.optimisation);
   return {
     version: own?.version ?? project.version ?? "0",
     slots: [
@@ -139,7 +142,7 @@ async function stageWith(
       slot("app", ".", "", app, options.platform),
     ],
     execution: {
-      argv: start(defaultCommand(project, commands)),
+      argv: start(main),
       entries: Object.fromEntries([...commands.keys()].map((name) => [name, start(name)])),
     },
     runtime: { env: { unset: UNSET } },

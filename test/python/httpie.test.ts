@@ -166,6 +166,17 @@ describe.skipIf(reason !== undefined)(`HTTPie${reason === undefined ? "" : ` (${
     expect(stdout).toBe("b'xn--tda.de'\n");
   });
 
+  test("under its own name a package starts its entry point, not a script of that name", async () => {
+    const text = manifest(["httpie==3.2.4"], "httpie.__main__:main").replace(
+      "[tool.sealift]",
+      '[project.scripts]\nhttp = "httpie.manager.__main__:main"\n[tool.sealift]',
+    );
+    const twin = await stage(context(), mkdtempSync(join(folder, "project-")), text);
+    expect(Object.keys(twin.execution.entries)).toEqual(["http", "http-entry"]);
+    expect(twin.execution.argv.at(-1)).toBe("{workenv}/libexec/http-entry");
+    expect(twin.execution.entries.http).toEqual(twin.execution.argv);
+  });
+
   test("a requirement that does not exist is uv's explanation, not a stack", async () => {
     await expect(published(context(), ["httpie>99"], "httpie:main")).rejects.toMatchObject({
       code: "RESOLVE",
