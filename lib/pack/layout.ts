@@ -3,7 +3,7 @@
  * names a slot, and every program that a command starts from the package is in it and executable.
  * All of this would otherwise be found by the user at the first start.
  */
-import { FormatError, suggest } from "../base/mod.ts";
+import { checkArchivePath, FormatError, suggest } from "../base/mod.ts";
 import { parentOf } from "../codec/mod.ts";
 import type { Platform } from "../launcher/mod.ts";
 import { slotNames, withoutWorkenv } from "./_placeholder.ts";
@@ -38,6 +38,8 @@ export function checkLayout(
   platform: Platform,
 ): CheckedLayout {
   const places = new Map<Place, Tree>();
+  const windows = platform.startsWith("windows");
+  if (windows) for (const slot of slots) checkWindowsNames(slot);
   for (const slot of slots) if (placeOf(slot) !== "store") addToPlace(places, slot);
   checkPlaceholders(project, slots);
   for (const step of project.setup) checkSetup(step);
@@ -46,13 +48,21 @@ export function checkLayout(
     slots,
     workenv: places.get("workenv") ?? new Map(),
     setup: project.setup,
-    hasModes: !platform.startsWith("windows"),
+    windows,
   };
   for (const words of commandsOf(project)) {
     const host = checkProgram(words[0] as string, scope);
     if (host) hostPrograms.add(host);
   }
   return { hostPrograms: [...hostPrograms].sort() };
+}
+
+/** The launcher refuses names that Windows reserves; a file slot without a target goes by its id. */
+function checkWindowsNames({ input, members }: StagedSlot): void {
+  for (const { path, type } of members) {
+    const name = [input.target, path].filter((part) => part !== "").join("/");
+    if (name !== "" || type === "file") checkArchivePath(name || input.id, { windows: true });
+  }
 }
 
 /** Every command of the program, split into words. */
@@ -153,20 +163,20 @@ interface Scope {
   slots: StagedSlot[];
   workenv: Tree;
   setup: SetupStep[];
-  /** Whether the system asks for the execute bit. */
-  hasModes: boolean;
+  /** It asks for no execute bit, and finds programs without their ending. */
+  windows: boolean;
 }
 
 /** @returns the word, when the program is not part of the package */
 function checkProgram(word: string, scope: Scope): string | undefined {
-  const { slots, workenv, setup, hasModes } = scope;
+  const { slots, workenv, setup, windows } = scope;
   const shared = /^\{slot:([^{}]*)\}(?:\/(.*))?$/.exec(word);
   if (shared) {
     const slot = slots.find(({ input }) => input.id === shared[1]) as StagedSlot;
     const tree: Tree = new Map(
       slot.members.map((member) => [member.path.toLowerCase(), { member, slot: slot.input.id }]),
     );
-    checkExecutable(word, normal(shared[2] ?? ""), tree, hasModes);
+    checkExecutable(word, normal(shared[2] ?? ""), tree, windows);
   } else if (word.startsWith("{workenv}")) {
     const path = normal(withoutWorkenv(word));
     // A setup command may make the program; then nothing can be said here.
@@ -176,10 +186,11 @@ function checkProgram(word: string, scope: Scope): string | undefined {
     const written = setup.some(
       (step) => "path" in step && normal(withoutWorkenv(step.path)) === path,
     );
-    if (!made && !written) checkExecutable(word, path, workenv, hasModes);
+    if (!made && !written) checkExecutable(word, path, workenv, windows);
   } else if (word.startsWith("{")) {
     checkFirstPlaceholder(word);
-  } else {
+  } else if (!find(workenv, `bin/${word}`, windows)) {
+    // A bare name is looked for in {workenv}/bin first.
     return word;
   }
   return undefined;
@@ -207,8 +218,8 @@ function normal(path: string): string {
     .join("/");
 }
 
-function checkExecutable(word: string, path: string, tree: Tree, hasModes: boolean): void {
-  const found = follow(tree, path);
+function checkExecutable(word: string, path: string, tree: Tree, windows: boolean): void {
+  const found = find(tree, path, windows);
   if (found === "outside") return;
   if (found?.type !== "file" && found?.type !== "hardlink") {
     const names = [...tree.values()].map(({ member }) => member.path);
@@ -222,7 +233,7 @@ function checkExecutable(word: string, path: string, tree: Tree, hasModes: boole
       details: { program: word },
     });
   }
-  if (hasModes && (found.mode & 0o111) === 0) {
+  if (!windows && (found.mode & 0o111) === 0) {
     throw new FormatError(
       "PROGRAM_MODE",
       `${word}: is packed with mode 0${found.mode.toString(8)} and cannot be executed`,
@@ -232,6 +243,15 @@ function checkExecutable(word: string, path: string, tree: Tree, hasModes: boole
       },
     );
   }
+}
+
+/** As the launcher finds a program: on Windows its ending may be left out. */
+function find(tree: Tree, path: string, windows: boolean): Member | "outside" | undefined {
+  for (const ending of windows ? ["", ".com", ".exe", ".bat", ".cmd"] : [""]) {
+    const found = follow(tree, `${path}${ending}`);
+    if (found !== undefined && (found === "outside" || found.type !== "directory")) return found;
+  }
+  return undefined;
 }
 
 /** What a path leads to, through symbolic links; "outside" when a link leaves the tree. */

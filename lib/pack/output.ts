@@ -30,25 +30,29 @@ export function planOutputs(project: Project, options: OutputOptions): Output[] 
   const platforms = [...new Set(wanted)];
   const outputs = platforms.map((platform) => ({
     platform,
-    path: outputPath(project, options.output, platforms.length > 1 ? platform : undefined),
+    path: outputPath(project, options.output, platform, platforms.length > 1),
   }));
   if (!options.force) for (const { path } of outputs) refuseExisting(path);
   return outputs;
 }
 
-/** `dist/<name>.psp`; with a platform, it stands before the ending. */
+/**
+ * `dist/<name>.psp`, for Windows `dist/<name>.exe`, because it starts files by their ending; of several platforms, each stands
+ * before the ending. A file that the user names keeps its name.
+ */
 function outputPath(
   project: Project,
   output: string | undefined,
-  platform: Platform | undefined,
+  platform: Platform,
+  several: boolean,
 ): string {
-  const suffix = platform === undefined ? "" : `-${platform}`;
-  const name = project.package.name;
-  if (output === undefined) return join(project.root, "dist", `${name}${suffix}.psp`);
+  const suffix = several ? `-${platform}` : "";
+  const name = `${project.package.name}${suffix}${platform.startsWith("windows") ? ".exe" : ".psp"}`;
+  if (output === undefined) return join(project.root, "dist", name);
   const path = resolve(output);
   const isFolder =
     /[/\\]$/.test(output) || statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (isFolder) return join(path, `${name}${suffix}.psp`);
+  if (isFolder) return join(path, name);
   const ending = extname(path);
   return join(dirname(path), `${basename(path, ending)}${suffix}${ending}`);
 }

@@ -127,6 +127,36 @@ describe("checkLayout()", () => {
     expect(await problem(() => check(argv, [one]))).toContain(expected);
   });
 
+  test("a bare name is looked for in the bin folder of the package first", () => {
+    const tools = slot("tools", { target: "bin", members: { tool: 0o755 } });
+    expect(check(["tool"], [tools]).hostPrograms).toEqual([]);
+    expect(check(["tool.exe"], [tools]).hostPrograms).toEqual(["tool.exe"]);
+  });
+
+  test("on Windows a program may leave out its ending, and needs no mode", async () => {
+    const tools = slot("tools", { target: "bin", members: { "Tool.exe": 0o644, "x.cmd": 0o644 } });
+    for (const word of ["{workenv}/bin/tool", "{slot:tools}/x", "tool", "{workenv}/bin/tool.EXE"]) {
+      expect(checkLayout(commands([word]), [tools], "windows_amd64").hostPrograms).toEqual([]);
+    }
+    expect(await problem(() => check(["{workenv}/bin/tool"], [tools]))).toContain(
+      "PROGRAM_MISSING",
+    );
+  });
+
+  test("refuses for Windows what it reserves, and only there", async () => {
+    for (const name of ["aux.txt", "docs/COM1", "a:b/c?", "trailing."]) {
+      const tree = slot("tree", { target: "t", members: { [name]: 0o644 } });
+      check(["/bin/sh"], [tree]);
+      const found = await problem(() => checkLayout(commands(["x"]), [tree], "windows_amd64"));
+      expect(found).toContain("PATH_ESCAPE");
+      expect(found).toContain("which Windows reserves");
+    }
+    const named = slot("nul", {});
+    expect(await problem(() => checkLayout(commands(["x"]), [named], "windows_arm64"))).toContain(
+      "PATH_ESCAPE",
+    );
+  });
+
   test("refuses two slots in one place, also when only case differs or one needs a folder there", async () => {
     const a = slot("a", { target: "bin/run" });
     for (const target of ["bin/run", "BIN/run", "bin/run/more", "bin"]) {

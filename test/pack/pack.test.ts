@@ -167,7 +167,7 @@ source = "note.txt"
     );
     expect(report.outputs.map((output) => output.path.split("/").at(-1))).toEqual([
       "demo-linux_amd64.psp",
-      "demo-windows_amd64.psp",
+      "demo-windows_amd64.exe",
     ]);
     const windows = report.outputs[1]?.path as string;
     expect((await slotsOf(windows)).map((found) => found.metadata.source)).toEqual([

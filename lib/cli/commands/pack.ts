@@ -66,7 +66,8 @@ export default command({
       type: "string",
       alias: "o",
       valueHint: "OUT",
-      description: "The package, or a folder for it; default dist/NAME.psp beside the manifest",
+      description:
+        "The package, or a folder for it; default dist/NAME.psp beside the manifest, for Windows NAME.exe",
     },
     platform: {
       type: "string",
