@@ -42,7 +42,8 @@ export async function run(argv: string[], options: RunOptions = {}): Promise<Run
       details: { program: name },
     });
   }
-  const child = await start([program, ...argv.slice(1)], env, options);
+  const child = await startPatiently([program, ...argv.slice(1)], env, options);
+  running.add(child);
   let timedOut = false;
   const timer =
     options.timeoutMs === undefined
@@ -63,7 +64,20 @@ export async function run(argv: string[], options: RunOptions = {}): Promise<Run
     return { ...end, stdout, stderr };
   } finally {
     clearTimeout(timer);
+    running.delete(child);
   }
+}
+
+const running = new Set<Child>();
+
+/**
+ * Asks every program that runs to end. Synchronous, for signal handlers: what this process started must not outlive it, and
+ * gets a moment to end its own children, so that nobody writes into folders that are being removed.
+ */
+export function stopPrograms(): void {
+  if (running.size === 0) return;
+  for (const child of running) child.kill("SIGTERM");
+  Bun.sleepSync(300);
 }
 
 /**
@@ -105,6 +119,24 @@ interface Child {
   end: Promise<{ code: number; signal?: string }>;
   kill(signal?: NodeJS.Signals): void;
   feed(input: Uint8Array | string): void;
+}
+
+const BUSY_TRIES = 50;
+
+/**
+ * The system starts no program that is open for writing (ETXTBSY). One that was just written is, for a moment, when another
+ * program was started meanwhile: between fork and exec that child holds a copy of our file descriptors.
+ */
+async function startPatiently(...how: Parameters<typeof start>): Promise<Child> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await start(...how);
+    } catch (error) {
+      const isBusy = (error as NodeJS.ErrnoException).code === "ETXTBSY";
+      if (!isBusy || tries === BUSY_TRIES) throw error;
+      await Bun.sleep(10);
+    }
+  }
 }
 
 async function start(

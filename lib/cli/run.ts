@@ -127,13 +127,17 @@ async function execute(
   globals: Globals,
   rest: string[],
 ): Promise<number> {
-  const [{ makeContext }, { dieBySignal }, { discardUnfinished }, { makeView }] = await Promise.all(
-    [import("./context.ts"), import("./signals.ts"), import("../base/mod.ts"), import("./view.ts")],
-  );
+  const [{ makeContext }, { dieBySignal }, base, { makeView }] = await Promise.all([
+    import("./context.ts"),
+    import("./signals.ts"),
+    import("../base/mod.ts"),
+    import("./view.ts"),
+  ]);
   const { context, erase } = await makeContext(globals, rest, process.env);
   const release = dieBySignal(() => {
     erase();
-    discardUnfinished();
+    base.stopPrograms();
+    base.discardUnfinished();
   });
   try {
     const data = await command.run(context, args);

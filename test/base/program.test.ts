@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { findProgram, run } from "../../lib/base/mod.ts";
+import { findProgram, run, stopPrograms } from "../../lib/base/mod.ts";
 
 const posix = test.skipIf(process.platform === "win32");
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -34,6 +34,23 @@ describe("run()", () => {
       "A=1",
       `PATH=${process.env.PATH}`,
     ]);
+  });
+
+  test.skipIf(process.platform !== "linux")(
+    "waits while a program is still open for writing",
+    async () => {
+      const path = join(mkdtempSync(join(tmpdir(), "program-")), "true");
+      writeFileSync(path, await Bun.file("/bin/true").bytes(), { mode: 0o755 });
+      const open = openSync(path, "r+");
+      setTimeout(() => closeSync(open), 60);
+      expect((await run([path])).code).toBe(0);
+    },
+  );
+
+  posix("ends with stopPrograms()", async () => {
+    const sleeping = run(["sleep", "30"]);
+    setTimeout(stopPrograms, 60);
+    expect(await sleeping).toMatchObject({ code: 143, signal: "SIGTERM" });
   });
 
   posix("stops a program that does not end", async () => {
