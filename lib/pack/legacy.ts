@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import * as v from "valibot";
 
 import { checkArchivePath, FormatError } from "../base/mod.ts";
-import { type Lifecycle, LIFECYCLE_NAMES, parseOperations } from "../pspf/mod.ts";
+import { type Lifecycle, LIFECYCLE_NAMES, parseJson, parseOperations } from "../pspf/mod.ts";
 import { checkManifest, manifestError, type ManifestText } from "./_issues.ts";
 import { checkTarget, withNamedSlots } from "./program.ts";
 import type { Project, SlotSpec } from "./project.ts";
@@ -105,9 +105,9 @@ export function loadLegacy(
 
 function parse(bytes: Uint8Array, file: string): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parseJson(bytes);
   } catch (error) {
-    throw new FormatError("MANIFEST_JSON", `${file}: is not JSON: ${(error as Error).message}`, {
+    throw new FormatError("MANIFEST_JSON", `${file}: ${(error as Error).message}`, {
       hint: "Correct the file; a JSON manifest has no comments and no trailing commas.",
     });
   }

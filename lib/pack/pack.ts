@@ -6,7 +6,15 @@ import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-import { type Context, ioError, scratchFolder, sourceDateEpoch, UsageError } from "../base/mod.ts";
+import {
+  type Context,
+  EnvironmentError,
+  FormatError,
+  ioError,
+  scratchFolder,
+  sourceDateEpoch,
+  UsageError,
+} from "../base/mod.ts";
 import { hostPlatform } from "../launcher/mod.ts";
 import { formatOperations, signPackage, writePackage } from "../pspf/mod.ts";
 import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
@@ -51,6 +59,8 @@ export async function packProject(
 ): Promise<PackReport> {
   const outputs = planOutputs(project, options);
   const key = chooseKey(options, project.key, ctx.env);
+  // A key that is missing or locked is said before minutes of work; one that has to be made waits for their success.
+  const known = options.dryRun || key.isNew ? undefined : await key.open();
   if (options.testCommand !== undefined) refuseForeignTest(outputs);
   if (project.kind !== "python") refusePythonOptions(project, options);
   // Below the cache, where there is room; a dry run leaves no folder there.
@@ -66,10 +76,12 @@ export async function packProject(
     key: key.file,
     outputs: outputs.map(({ path }) => path),
   };
-  for (const output of outputs) planned.push(await plan(ctx, project, output, scope));
+  for (const output of outputs) {
+    planned.push(await naming(project.manifest, plan(ctx, project, output, scope)));
+  }
   report.outputs = planned.map(describe);
   if (options.dryRun) return report;
-  const signer = await key.open();
+  const signer = known ?? (await key.open());
   report.key.fingerprint = keyFingerprint(signer.publicKey);
   if (key.isNew)
     report.notes.push(`signed with ${key.origin}, which was made now; keep a copy of it`);
@@ -78,6 +90,24 @@ export async function packProject(
   }
   return report;
 }
+
+/** Errors about slots, programs and placeholders say which manifest they are about. */
+async function naming<T>(manifest: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const about = error instanceof FormatError || error instanceof EnvironmentError;
+    if (!about || !ABOUT_MANIFEST.test(error.code) || error.message.includes(manifest)) throw error;
+    const { code, hint, details, cause } = error;
+    const extra = { ...(hint !== undefined && { hint }), details: { ...details, manifest }, cause };
+    const message = `${manifest}: ${error.message}`;
+    throw error instanceof FormatError
+      ? new FormatError(code, message, extra)
+      : new EnvironmentError(code, message, extra);
+  }
+}
+
+const ABOUT_MANIFEST = /^(SLOT_|SOURCE_|SETUP_|PLACEHOLDER|PROGRAM_MISSING)/;
 
 function emptyReport(project: Project, key: ChosenKey, options: PackOptions): PackReport {
   return {

@@ -38,3 +38,4 @@ export { openPackage, type OpenOptions } from "./reader.ts";
 export { signPackage, type Signed, type SignOptions } from "./sign.ts";
 export { type Check, type Verdict, verifyPackage, type VerifyOptions } from "./verify.ts";
 export { writePackage, type WriteOptions, type Written } from "./writer.ts";
+export { parseJson } from "./json.ts";

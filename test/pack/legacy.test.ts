@@ -175,6 +175,14 @@ describe("a JSON manifest", () => {
     const root = project.put({ "m.json": "{" });
     expect(await problem(() => loadProject(join(root, "m.json")))).toContain("MANIFEST_JSON");
   });
+
+  test("that says a key twice is refused", async () => {
+    using project = folder();
+    const root = project.put({ "m.json": '{"package":{"name":"a","name":"b"}}' });
+    const said = await problem(() => loadProject(join(root, "m.json")));
+    expect(said).toContain("MANIFEST_JSON");
+    expect(said).toContain("name");
+  });
 });
 
 describe("operations of a JSON manifest are applied", () => {
@@ -250,7 +258,7 @@ describe("operations of a JSON manifest are applied", () => {
     const message = await problem(() =>
       packed(project, { "data.bin": bytes }, { ...slot, source: "data.bin" }),
     );
-    expect(message).toContain("SLOT_OPERATIONS: Slot script: data.bin is said to be");
+    expect(message).toContain("m.json: Slot script: data.bin is said to be");
   });
 
   test("and a folder without tar is refused", async () => {

@@ -212,7 +212,7 @@ source = "note.txt"
     using project = folder();
     const missing = `${HEAD}[[slots]]\nid = "a"\nsource = "nothing"\n`;
     expect(await problem(() => pack(project, missing))).toContain(
-      "SOURCE_MISSING: Slot a: the source nothing does not exist",
+      "sealift.toml: Slot a: the source nothing does not exist",
     );
     const glob = `${HEAD}[[slots]]\nid = "a"\nsource = "*.jar"\n`;
     expect(await problem(() => pack(project, glob))).toContain("the source *.jar matches nothing");

@@ -80,8 +80,8 @@ fn make(scope: &Scope, environ: &Environ, again: bool) -> Result<()> {
     check_space(scope, &stores)?;
     fault::point("start");
     remove(dir);
-    fs::create_dir_all(scope.place.state()).map_err(|e| Failure::io(dir, e))?;
     place::create_private(dir)?;
+    place::create_private(&scope.place.state())?;
     let trees = unpack_all(scope, &stores);
     let mut made = match trees {
         Ok(made) => made,
