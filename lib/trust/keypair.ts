@@ -4,7 +4,7 @@
  */
 import { lstatSync } from "node:fs";
 import { mkdir, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 import { AtomicFile, EnvironmentError, ioError, UsageError } from "../base/mod.ts";
 import { encryptPkcs8 } from "./_pbes2.ts";
@@ -91,7 +91,7 @@ export async function writeKeyPair(
  */
 export async function writeKeyFiles(paths: KeyPairPaths, pair: KeyPair): Promise<void> {
   refuseExistingPair(paths);
-  const dir = dirname(paths.privatePath);
+  const dir = resolve(dirname(paths.privatePath)); // Bun for Windows, under wine, refuses to make an existing "."
   await mkdir(dir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw ioError(error, dir);
   });
