@@ -134,35 +134,45 @@ export interface HeaderFields extends Omit<RawHeader, "name" | "link"> {
   link: Uint8Array;
 }
 
-const USTAR = encoder.encode("ustar\u000000");
+/** A header with everything that is the same in all of ours: owners 0, magic, device numbers 0. */
+const TEMPLATE = new Uint8Array(BLOCK);
+for (const at of [108, 116, 329, 337]) TEMPLATE.fill(0x30, at, at + 7);
+TEMPLATE.set(encoder.encode("ustar\u000000"), 257);
+TEMPLATE[155] = 0x20;
+/** Its sum as the format wants it: the field of the checksum counts as eight blanks. */
+const TEMPLATE_SUM = checksum(TEMPLATE);
 
-/** A ustar header block. Numbers must fit: see `OCTAL_MAX`. */
+/** A ustar header block. Numbers must fit: see `OCTAL_MAX`. The sum is kept while the fields are written, for speed. */
 export function formatHeader(fields: HeaderFields): Uint8Array {
-  const block = new Uint8Array(BLOCK);
-  block.set(fields.name, 0);
-  writeOctal(block, 100, 7, fields.mode);
-  writeOctal(block, 108, 7, 0);
-  writeOctal(block, 116, 7, 0);
-  writeOctal(block, 124, 11, fields.size);
-  writeOctal(block, 136, 11, fields.mtime);
-  block[156] = fields.type.charCodeAt(0);
-  block.set(fields.link, 157);
-  block.set(USTAR, 257);
-  writeOctal(block, 329, 7, 0);
-  writeOctal(block, 337, 7, 0);
-  block.set(fields.prefix, 345);
-  writeOctal(block, 148, 6, checksum(block));
-  block[155] = 0x20;
+  const block = TEMPLATE.slice();
+  let sum = TEMPLATE_SUM + writeText(block, 0, fields.name);
+  sum += writeOctal(block, 100, 7, fields.mode);
+  sum += writeOctal(block, 124, 11, fields.size);
+  sum += writeOctal(block, 136, 11, fields.mtime);
+  sum += block[156] = fields.type.charCodeAt(0);
+  sum += writeText(block, 157, fields.link);
+  sum += writeText(block, 345, fields.prefix);
+  writeOctal(block, 148, 6, sum);
   return block;
 }
 
-function writeOctal(block: Uint8Array, at: number, digits: number, value: number): void {
+/** @returns the sum of what was written */
+function writeText(block: Uint8Array, at: number, text: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < text.length; i++) sum += block[at + i] = text[i] as number;
+  return sum;
+}
+
+/** @returns the sum of what was written */
+function writeOctal(block: Uint8Array, at: number, digits: number, value: number): number {
   // By hand: text and its encoding cost more than the rest of packing a small file.
   let rest = value;
+  let sum = 0;
   for (let i = at + digits - 1; i >= at; i--) {
-    block[i] = 0x30 + (rest % 8);
+    sum += block[i] = 0x30 + (rest % 8);
     rest = Math.floor(rest / 8);
   }
+  return sum;
 }
 
 /** One pax record, `LENGTH KEY=VALUE\n`, where the length counts itself. */
