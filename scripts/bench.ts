@@ -42,7 +42,7 @@ function machine(): string {
 function page(): string {
   const rows = results.map(
     (row) =>
-      `| \`${row.id}\` | ${row.what} | ${row.ours} | ${row.peer || "–"} | ${row.result} | ${row.target} | ${row.met ? "yes" : "**no**"} |`,
+      `| \`${row.id}\` | ${row.what.replaceAll("|", "\\|")} | ${row.ours} | ${row.peer || "–"} | ${row.result} | ${row.target} | ${row.met ? "yes" : "**no**"} |`,
   );
   return `# Benchmarks
 

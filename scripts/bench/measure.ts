@@ -21,6 +21,8 @@ export interface Sample {
 export interface Pair {
   ours: Sample;
   peer: Sample;
+  /** Median of ours minus peer, run by run: what a drift of the machine does not touch. Milliseconds. */
+  over: number;
   runs: number;
 }
 
@@ -36,7 +38,8 @@ export function pair(ours: Command, peer: Command, runs: number): Pair {
       b.push(second);
     }
   }
-  return { ours: medianOf(a), peer: medianOf(b), runs };
+  const over = median(a.map(({ ms }, i) => ms - (b[i] as Sample).ms));
+  return { ours: medianOf(a), peer: medianOf(b), over, runs };
 }
 
 /** Median of `runs` starts after one warm-up. */

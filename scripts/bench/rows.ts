@@ -78,9 +78,13 @@ function programManifest(bench: Bench, name: string, slots: string): string {
 }
 
 function overhead(command: Command, peer: Command, runs: number, limit: number): Figure {
-  const { ours, peer: base } = pair(command, peer, runs);
-  const over = ours.ms - base.ms;
-  return { ours: ms(ours.ms), peer: ms(base.ms), result: `+${ms(over)}`, met: over <= limit };
+  const { ours, peer: base, over } = pair(command, peer, runs);
+  return {
+    ours: ms(ours.ms),
+    peer: ms(base.ms),
+    result: `${over < 0 ? "−" : "+"}${ms(Math.abs(over))}`,
+    met: over <= limit,
+  };
 }
 
 function ratio(command: Command, peer: Command, runs: number, limit: number): Figure {
@@ -186,7 +190,7 @@ export const ROWS: Row[] = [
       return overhead(
         { argv: [file, "--version"], env },
         { argv: [...bareCommand(file, env), "--version"] },
-        40,
+        100,
         1.5,
       );
     },
