@@ -234,7 +234,13 @@ check("a damaged work environment is made anew", async () => {
   chmodSync(join(workenv(), "run.cmd"), 0o444);
   expect((await start(["args", "2"])).stdout).toBe("[2]");
   rmSync(join(local(), "cache", "store"), { recursive: true });
-  expect((await start(["args", "3"])).stdout).toBe("[3]");
+  // wine's server closes the files of a program that has ended a moment late; until then a start may find them in use.
+  let third = await start(["args", "3"]);
+  for (let i = 0; i < 4 && third.stdout === ""; i++) {
+    await Bun.sleep(500);
+    third = await start(["args", "3"]);
+  }
+  expect(third).toMatchObject({ stdout: "[3]", stderr: "" });
   writeFileSync(join(workenv(), "tree", "zoë 日本.txt"), "changed");
   const { stderr } = await start(["args"], { env: { SEALIFT_VERIFY: "full" } });
   expect(stderr).toContain("was changed and is made anew");
