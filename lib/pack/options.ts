@@ -1,6 +1,6 @@
-/** What `pack` is asked for beyond the project, and what it answers. */
-import type { KeyOptions } from "./keys.ts";
 import type { OutputOptions } from "./output.ts";
+/** What `pack` is asked for beyond the project, and what it answers. */
+import type { KeyOptions } from "./seal/keys.ts";
 
 export interface PackOptions extends KeyOptions, OutputOptions {
   launcher?: "auto" | "rust" | "go" | undefined;

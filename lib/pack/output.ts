@@ -4,7 +4,7 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 
 import { EnvironmentError } from "../base/mod.ts";
 import { hostPlatform, parsePlatform, type Platform } from "../launcher/mod.ts";
-import type { Project } from "./project.ts";
+import type { Project } from "./manifest/project.ts";
 
 export interface Output {
   platform: Platform;

@@ -18,19 +18,19 @@ import {
 import { hostPlatform } from "../launcher/mod.ts";
 import { formatOperations, signPackage, writePackage } from "../pspf/mod.ts";
 import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
-import { compatProject, compatSlot } from "./compat.ts";
-import { type CompressionChoice, parseCompression } from "./compression.ts";
-import { chooseKey, type ChosenKey } from "./keys.ts";
-import { checkLayout } from "./layout.ts";
-import { writerManifest } from "./manifest.ts";
+import type { Project } from "./manifest/project.ts";
 import type { PackedOutput, PackOptions, PackReport } from "./options.ts";
 import { type Output, planOutputs } from "./output.ts";
-import { refuseOwnFiles } from "./own.ts";
-import type { Project } from "./project.ts";
-import { addPython } from "./python.ts";
-import { isFor, type StagedSlot, stageSlot } from "./stage.ts";
-import { findStub, type Stub } from "./stub.ts";
-import { runTrial, validatePackage } from "./trial.ts";
+import { compatProject, compatSlot } from "./seal/compat.ts";
+import { chooseKey, type ChosenKey } from "./seal/keys.ts";
+import { writerManifest } from "./seal/manifest.ts";
+import { findStub, type Stub } from "./seal/stub.ts";
+import { runTrial, validatePackage } from "./seal/trial.ts";
+import { type CompressionChoice, parseCompression } from "./stage/compression.ts";
+import { checkLayout } from "./stage/layout.ts";
+import { refuseOwnFiles } from "./stage/own.ts";
+import { addPython } from "./stage/python.ts";
+import { isFor, type StagedSlot, stageSlot } from "./stage/stage.ts";
 
 /**
  * Default of slots that choose nothing: the knee of the curve. A Python library of 134 MB: level 3 31.2 MB in 1.0 s, 9 27.8 MB in 3.3 s,

@@ -4,12 +4,12 @@ import { join } from "node:path";
 
 import { FormatError } from "../base/mod.ts";
 import type { TreeEntry } from "../codec/mod.ts";
-import type { Interpreter } from "./interpreter.ts";
-import { parseObjectReference } from "./names.ts";
-import type { PythonProject } from "./project.ts";
-import type { Runtime } from "./runtime.ts";
-import type { StagedWheel } from "./site.ts";
-import { startScript } from "./start.ts";
+import { parseObjectReference } from "./pep/names.ts";
+import type { PythonProject } from "./project/project.ts";
+import type { Interpreter } from "./runtime/interpreter.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import { startScript } from "./runtime/start.ts";
+import type { StagedWheel } from "./wheel/site.ts";
 
 /** The project's commands replace scripts of the same name that dependencies bring. */
 export function withCommands(entries: TreeEntry[], commands: Map<string, string>): TreeEntry[] {

@@ -5,19 +5,24 @@
  */
 import { type Context, FormatError, sourceDateEpoch, UsageError } from "../base/mod.ts";
 import { arrangeTree, type TreeEntry } from "../codec/mod.ts";
-import { withArchive } from "./archive.ts";
 import { checkEntryPoints, commandsOf, defaultCommand, isBuilt, withCommands } from "./commands.ts";
-import { findPython, type Interpreter, requireLinux } from "./interpreter.ts";
-import { markerEnvironment } from "./marker.ts";
-import { bundleLibraries, libraryNames } from "./native.ts";
-import type { PythonProject } from "./project.ts";
+import { bundleLibraries, libraryNames } from "./native/native.ts";
+import { markerEnvironment } from "./pep/marker.ts";
+import { satisfiesPython } from "./pep/specifier.ts";
+import { compatibleTags, platformTags, rankTags } from "./pep/tags.ts";
+import type { PythonProject } from "./project/project.ts";
 import {
   buildProject,
   type Resolution,
   resolveDependencies,
   type ResolveOptions,
-} from "./resolve.ts";
-import { type Runtime, stageRuntime } from "./runtime.ts";
+} from "./resolve/resolve.ts";
+import { findTool } from "./resolve/tools.ts";
+import { type Resolver, uvPlatform } from "./resolve/uv.ts";
+import { withArchive } from "./runtime/archive.ts";
+import { findPython, type Interpreter, requireLinux } from "./runtime/interpreter.ts";
+import { type Runtime, stageRuntime } from "./runtime/runtime.ts";
+import { prepareCommand, prepareEntry, startCommand, startScript } from "./runtime/start.ts";
 import {
   compileWheels,
   nativeItems,
@@ -25,12 +30,7 @@ import {
   siteEntries,
   type StagedWheel,
   withReplaced,
-} from "./site.ts";
-import { satisfiesPython } from "./specifier.ts";
-import { prepareCommand, prepareEntry, startCommand, startScript } from "./start.ts";
-import { compatibleTags, platformTags, rankTags } from "./tags.ts";
-import { findTool } from "./tools.ts";
-import { type Resolver, uvPlatform } from "./uv.ts";
+} from "./wheel/site.ts";
 
 export interface PythonOptions {
   /** `linux_amd64` and so on; must be that of the interpreter. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { toJsonSchema } from "@valibot/to-json-schema";
 
-import { SealiftManifest } from "../../lib/pack/schema.ts";
+import { SealiftManifest } from "../../lib/pack/manifest/schema.ts";
 
 const page = readFileSync(join(import.meta.dir, "../../docs/reference/sealift-toml.md"), "utf8");
 

@@ -1,0 +1,85 @@
+/** The parts of a Python application beside what the project itself says: its slots, commands and preparation. */
+import { mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+
+import { type Context, FormatError } from "../../base/mod.ts";
+import type { Platform } from "../../launcher/mod.ts";
+import type { SlotInput } from "../../pspf/mod.ts";
+import type { StagedPython } from "../../python/mod.ts";
+import type { Project } from "../manifest/project.ts";
+import { withUnset } from "../manifest/pyproject.ts";
+import type { PackReport } from "../options.ts";
+import type { CompressionChoice } from "./compression.ts";
+import { stagedInput, type StagedSlot } from "./stage.ts";
+
+export interface PythonScope {
+  platform: Platform;
+  scratch: string;
+  compression: CompressionChoice;
+  python?: string | undefined;
+  frozen?: boolean | undefined;
+  /** Learns the version, and what was resolved. */
+  report: PackReport;
+}
+
+/** The project and its slots as they are, or with everything that Python adds. */
+export async function addPython(
+  ctx: Context,
+  project: Project,
+  own: StagedSlot[],
+  scope: PythonScope,
+): Promise<{ project: Project; slots: StagedSlot[] }> {
+  if (project.python === undefined) return { project, slots: own };
+  const { stagePython } = await import("../../python/mod.ts");
+  const { platform, python, frozen } = scope;
+  const scratch = await mkdtemp(join(scope.scratch, "python-"));
+  const staged = await stagePython(ctx, project.python, { platform, python, frozen, scratch });
+  refuseTwins(staged, own);
+  for (const note of staged.report.notes)
+    if (!scope.report.notes.includes(note)) scope.report.notes.push(note);
+  scope.report.version = staged.version;
+  scope.report.python = staged.report;
+  const added = staged.slots.map((slot) => stagedInput(compressed(slot, scope.compression)));
+  return { project: merged(project, staged), slots: [...added, ...own] };
+}
+
+function refuseTwins(staged: StagedPython, own: StagedSlot[]): void {
+  const taken = staged.slots.map((slot) => slot.id as string);
+  const twin = own.find(({ input }) => taken.includes(input.id.toLowerCase()));
+  if (!twin) return;
+  throw new FormatError(
+    "SLOT_ID",
+    `Slot ${twin.input.id}: a Python application has a slot of this name already`,
+    {
+      hint: `Choose another id than ${taken.join(", ")}.`,
+    },
+  );
+}
+
+type Described = Omit<SlotInput, "operations" | "level">;
+
+function compressed(slot: Described, { algorithm, level }: CompressionChoice): SlotInput {
+  return {
+    ...slot,
+    operations: algorithm === "none" ? ["tar"] : ["tar", algorithm],
+    ...(level !== undefined && { level }),
+  };
+}
+
+/** What the project says itself comes before what was found. */
+function merged(project: Project, staged: StagedPython): Project {
+  const { argv, command, entries, env } = project.execution ?? {};
+  const main = argv ? { argv } : command ? { command } : { argv: staged.execution.argv };
+  return {
+    ...project,
+    package: { ...project.package, version: staged.version },
+    execution: {
+      ...main,
+      entries: { ...staged.execution.entries, ...entries },
+      ...(env && { env }),
+    },
+    runtime: withUnset(project.runtime, staged.runtime.env.unset),
+    setup: [...staged.setup, ...project.setup],
+    dependencyHash: staged.report.dependencyHash,
+  };
+}

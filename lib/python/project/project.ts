@@ -1,0 +1,229 @@
+/**
+ * What a `pyproject.toml` says about the Python application: `[project]`, `[build-system]` and the Python keys of `[tool.sealift]` or
+ * `[tool.flavor]`. Pure: a parsed document in, a checked value out. The keys that every project has (slots, execution, …) are the
+ * business of `lib/pack`; `PYTHON_KEYS` names the ones that are read here.
+ */
+import { dirname } from "node:path";
+
+import * as v from "valibot";
+
+import { FormatError, suggest } from "../../base/mod.ts";
+import { checkCommandName, isProjectName, parseObjectReference } from "../pep/names.ts";
+
+/** Keys of the tool's table that this module reads. */
+export const PYTHON_KEYS = [
+  "entry_point",
+  "package_name",
+  "metadata",
+  "python",
+  "build",
+  "runtime",
+] as const;
+
+export interface PythonProject {
+  /** Absolute path of pyproject.toml. */
+  manifest: string;
+  root: string;
+  /** `project.name` as written. */
+  name: string;
+  /** Name of the package to make: `package_name`, else `name`. */
+  packageName: string;
+  /** Absent when it is dynamic: the built wheel tells it. */
+  version?: string;
+  description?: string;
+  license?: string;
+  requiresPython?: string;
+  dependencies: string[];
+  /** The build backend knows the dependencies. */
+  dynamicDependencies: boolean;
+  /** `[tool.uv.sources]`, which may name folders beside this one. */
+  hasSources?: true;
+  /** Command → object reference. */
+  scripts: Record<string, string>;
+  guiScripts: Record<string, string>;
+  entryPoint?: string;
+  /** `[build-system]`, or uv's `package`; undefined = look at the folder. */
+  isPackage?: boolean;
+  /** Version wish of `[tool.…python]`: text for `findPython`. */
+  python?: string;
+  extras: string[];
+  /** Requirements beside those of the project. */
+  extraPackages: string[];
+  optimisation: 0 | 1 | 2;
+}
+
+const Text = v.pipe(
+  v.string(),
+  v.check((t) => !t.includes("\0"), "must not hold a NUL character"),
+);
+const FullText = v.pipe(Text, v.nonEmpty("must not be empty"));
+const Scripts = v.record(v.string(), FullText);
+
+const ProjectTable = v.looseObject({
+  name: v.pipe(FullText, v.check(isProjectName, "is no project name (PEP 508)")),
+  version: v.optional(FullText),
+  description: v.optional(Text),
+  license: v.optional(v.union([Text, v.looseObject({ text: v.optional(Text) })])),
+  "requires-python": v.optional(Text),
+  dependencies: v.optional(v.array(FullText)),
+  "optional-dependencies": v.optional(v.record(v.string(), v.array(FullText))),
+  scripts: v.optional(Scripts),
+  "gui-scripts": v.optional(Scripts),
+  dynamic: v.optional(v.array(v.string())),
+});
+
+const ToolTable = v.looseObject({
+  entry_point: v.optional(FullText),
+  package_name: v.optional(FullText),
+  metadata: v.optional(v.strictObject({ package_name: v.optional(FullText) })),
+  python: v.optional(
+    v.strictObject({
+      version: v.optional(v.pipe(v.string(), v.regex(/^3(\.\d+){0,2}$/, 'must be like "3.12"'))),
+    }),
+  ),
+  build: v.optional(
+    v.strictObject({
+      extra_packages: v.optional(v.array(FullText)),
+      extras: v.optional(v.array(FullText)),
+    }),
+  ),
+  runtime: v.optional(
+    v.strictObject({ optimization_level: v.optional(v.picklist([0, 1, 2], "must be 0, 1 or 2")) }),
+  ),
+});
+
+/**
+ * Reads a parsed `pyproject.toml`. `FormatError` `MANIFEST` names the file and the key; `ENTRY_POINT`, `COMMAND_NAME`.
+ * @param tool the tool's table that counts, `sealift` or `flavor`; default: the first that is there
+ */
+export function readPyproject(
+  document: Record<string, unknown>,
+  manifest: string,
+  tool?: "sealift" | "flavor",
+): PythonProject {
+  const tools = (document.tool ?? {}) as Record<string, unknown>;
+  const table =
+    tool ?? (tools.sealift !== undefined || tools.flavor === undefined ? "sealift" : "flavor");
+  const project = projectTable(document, manifest);
+  const own = check(ToolTable, tools[table] ?? {}, manifest, ["tool", table]);
+  const dynamic = project.dynamic ?? [];
+  if (project.version === undefined && !dynamic.includes("version")) {
+    throw wrong(manifest, "project.version", "is missing and not dynamic");
+  }
+  const license = typeof project.license === "string" ? project.license : project.license?.text;
+  const isPackage = packageWish(document);
+  return {
+    manifest,
+    root: dirname(manifest),
+    name: project.name,
+    packageName: own.package_name ?? own.metadata?.package_name ?? project.name,
+    dependencies: project.dependencies ?? [],
+    dynamicDependencies: dynamic.includes("dependencies"),
+    scripts: scripts(project.scripts, `${manifest}: project.scripts`),
+    guiScripts: scripts(project["gui-scripts"], `${manifest}: project.gui-scripts`),
+    extras: knownExtras(
+      own.build?.extras ?? [],
+      project["optional-dependencies"] ?? {},
+      manifest,
+      table,
+    ),
+    extraPackages: own.build?.extra_packages ?? [],
+    optimisation: own.runtime?.optimization_level ?? 0,
+    ...(project.version !== undefined && { version: project.version }),
+    ...(project.description !== undefined && { description: project.description }),
+    ...(license !== undefined && { license }),
+    ...(project["requires-python"] !== undefined && { requiresPython: project["requires-python"] }),
+    ...(own.entry_point !== undefined && {
+      entryPoint: entryPoint(own.entry_point, manifest, table),
+    }),
+    ...(isPackage !== undefined && { isPackage }),
+    ...(uvTable(document)?.sources !== undefined && { hasSources: true }),
+    ...(own.python?.version !== undefined && { python: own.python.version }),
+  };
+}
+
+/**
+ * `[project]`, or what projects made for Poetry before version 2 say in its place. Their requirements have a notation of their own,
+ * so these and the commands are taken from what the build backend makes of them.
+ */
+function projectTable(
+  document: Record<string, unknown>,
+  manifest: string,
+): v.InferOutput<typeof ProjectTable> {
+  const { poetry } = (document.tool ?? {}) as { poetry?: Record<string, unknown> };
+  if (document.project !== undefined || poetry === undefined)
+    return check(ProjectTable, document.project ?? {}, manifest, ["project"]);
+  const { name, version, description, license, extras } = poetry;
+  const table = { name, version, description, license, "optional-dependencies": extras };
+  const project = check(ProjectTable, table, manifest, ["tool", "poetry"]);
+  return { ...project, dynamic: ["version", "dependencies"] };
+}
+
+/** `tool.uv.package` decides where it stands, else a build system says that this is a package. */
+function packageWish(document: Record<string, unknown>): boolean | undefined {
+  const wish = uvTable(document)?.package;
+  if (typeof wish === "boolean") return wish;
+  return document["build-system"] === undefined ? undefined : true;
+}
+
+function uvTable(
+  document: Record<string, unknown>,
+): { package?: unknown; sources?: unknown } | undefined {
+  return (document.tool as { uv?: { package?: unknown; sources?: unknown } } | undefined)?.uv;
+}
+
+function entryPoint(text: string, manifest: string, table: string): string {
+  parseObjectReference(text, `${manifest}: tool.${table}.entry_point`);
+  return text;
+}
+
+function scripts(table: Record<string, string> | undefined, where: string): Record<string, string> {
+  for (const [name, reference] of Object.entries(table ?? {})) {
+    checkCommandName(name, where);
+    parseObjectReference(reference, `${where}.${name}`);
+  }
+  return { ...table };
+}
+
+function knownExtras(
+  wanted: string[],
+  known: Record<string, unknown>,
+  manifest: string,
+  table: string,
+): string[] {
+  for (const extra of wanted) {
+    if (Object.hasOwn(known, extra)) continue;
+    const near = suggest(extra, Object.keys(known));
+    throw wrong(
+      manifest,
+      `tool.${table}.build.extras`,
+      `names ${extra}, which the project does not have`,
+      near,
+    );
+  }
+  return wanted;
+}
+
+function check<T extends v.GenericSchema>(
+  schema: T,
+  value: unknown,
+  manifest: string,
+  at: string[],
+): v.InferOutput<T> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  const path = [...at, ...(issue.path ?? []).map((item) => String(item.key))].join(".");
+  if (issue.type === "strict_object" && issue.expected === "never")
+    throw wrong(manifest, path, "is not a known key");
+  if (issue.input === undefined) throw wrong(manifest, path, "is missing");
+  const text = issue.message.startsWith("Invalid") ? `must be ${issue.expected}` : issue.message;
+  throw wrong(manifest, path, text);
+}
+
+function wrong(manifest: string, key: string, what: string, near?: string): FormatError {
+  return new FormatError("MANIFEST", `${manifest}: ${key} ${what}`, {
+    hint: near === undefined ? "Correct that key." : `Did you mean ${near}?`,
+    details: { file: manifest, key },
+  });
+}

@@ -1,0 +1,234 @@
+import { describe, expect, test } from "bun:test";
+
+import { checkEntryPoints, commandsOf, defaultCommand } from "../../../lib/python/commands.ts";
+import { satisfiesPython } from "../../../lib/python/pep/specifier.ts";
+import { readPyproject } from "../../../lib/python/project/project.ts";
+import { prepareCommand, startCommand, startScript } from "../../../lib/python/runtime/start.ts";
+import type { StagedWheel } from "../../../lib/python/wheel/site.ts";
+import { codeOf } from "../fixture.ts";
+
+const read = (text: string) =>
+  readPyproject(Bun.TOML.parse(text) as Record<string, unknown>, "/p/pyproject.toml");
+const PROJECT = '[project]\nname = "my-app"\nversion = "1.2"\n';
+
+describe("readPyproject()", () => {
+  test("reads a whole manifest", () => {
+    const project =
+      read(`${PROJECT}description = "d"\nlicense = { text = "MIT" }\nrequires-python = ">=3.9"
+dependencies = ["httpie"]
+[project.optional-dependencies]
+socks = ["x"]
+[project.scripts]
+my-app = "my_app.cli:main"
+[project.gui-scripts]
+my-gui = "my_app.gui:App.run"
+[build-system]
+requires = []
+[tool.sealift]
+entry_point = "my_app.__main__:main"
+package_name = "other"
+[tool.sealift.python]
+version = "3.12"
+[tool.sealift.build]
+extras = ["socks"]
+extra_packages = ["rich"]
+[tool.sealift.runtime]
+optimization_level = 2`);
+    expect(project).toEqual({
+      manifest: "/p/pyproject.toml",
+      root: "/p",
+      name: "my-app",
+      packageName: "other",
+      version: "1.2",
+      description: "d",
+      license: "MIT",
+      requiresPython: ">=3.9",
+      dependencies: ["httpie"],
+      dynamicDependencies: false,
+      scripts: { "my-app": "my_app.cli:main" },
+      guiScripts: { "my-gui": "my_app.gui:App.run" },
+      entryPoint: "my_app.__main__:main",
+      isPackage: true,
+      python: "3.12",
+      extras: ["socks"],
+      extraPackages: ["rich"],
+      optimisation: 2,
+    });
+  });
+
+  test("reads [tool.flavor] with the same meaning", () => {
+    const project = read(
+      `${PROJECT}[tool.flavor]\nentry_point = "a:b"\n[tool.flavor.metadata]\npackage_name = "n"`,
+    );
+    expect(project).toMatchObject({ entryPoint: "a:b", packageName: "n" });
+  });
+
+  test("reads a project made for Poetry 1: its build backend knows the requirements and commands", () => {
+    const poetry = read(`[tool.poetry]
+name = "my-app"
+version = "1.2"
+[tool.poetry.dependencies]
+python = "^3.10"
+click = { version = "^8", optional = true }
+[tool.poetry.extras]
+cli = ["click"]
+[tool.poetry.scripts]
+my-app = "my_app:main"
+[build-system]
+requires = ["poetry-core"]
+[tool.sealift.build]
+extras = ["cli"]`);
+    expect(poetry).toMatchObject({
+      name: "my-app",
+      version: "1.2",
+      dependencies: [],
+      dynamicDependencies: true,
+      scripts: {},
+      extras: ["cli"],
+      isPackage: true,
+    });
+    expect(() => read("[tool.poetry]\nname = 'a/b'")).toThrow(
+      /tool\.poetry\.name is no project name/,
+    );
+  });
+
+  test("knows a dynamic version, and uv's own word on packages", () => {
+    expect(read('[project]\nname = "a"\ndynamic = ["version"]')).not.toHaveProperty("version");
+    expect(
+      read(`${PROJECT}[tool.uv]\npackage = false\n[build-system]\nrequires = []`).isPackage,
+    ).toBe(false);
+    expect(read(PROJECT)).not.toHaveProperty("isPackage");
+  });
+
+  const cases: [string, string, RegExp][] = [
+    ["no name", "[project]\nversion = '1'", /project\.name is missing/],
+    [
+      "a name that is a path",
+      '[project]\nname = "../x"\nversion = "1"',
+      /project\.name is no project name/,
+    ],
+    ["no version", '[project]\nname = "a"', /project\.version is missing and not dynamic/],
+    [
+      "dependencies that are no list",
+      `${PROJECT}dependencies = "x"`,
+      /project\.dependencies must be Array/,
+    ],
+    [
+      "an unknown extra",
+      `${PROJECT}[project.optional-dependencies]\nsocks = []\n[tool.sealift.build]\nextras = ["sock"]`,
+      /names sock/,
+    ],
+    [
+      "an unknown key",
+      `${PROJECT}[tool.sealift.build]\nextra_package = []`,
+      /tool\.sealift\.build\.extra_package is not a known key/,
+    ],
+    [
+      "a level that does not exist",
+      `${PROJECT}[tool.sealift.runtime]\noptimization_level = 3`,
+      /must be 0, 1 or 2/,
+    ],
+    [
+      "a Python that is no version",
+      `${PROJECT}[tool.sealift.python]\nversion = "latest"`,
+      /must be like/,
+    ],
+  ];
+  test.each(cases)("refuses %s", (_, text, message) => {
+    expect(() => read(text)).toThrow(message);
+  });
+
+  test("refuses entry points and commands that would be code or paths", async () => {
+    for (const reference of [
+      "a",
+      "a:",
+      ":b",
+      "a:b:c",
+      "a;b:c",
+      "a:b()",
+      "a b:c",
+      "a:b\\nimport os",
+    ]) {
+      expect(
+        await codeOf(() => read(`${PROJECT}[tool.sealift]\nentry_point = "${reference}"`)),
+      ).toBe("ENTRY_POINT");
+    }
+    for (const name of ["../x", "a/b", ".x", "-x", "a b", ""]) {
+      expect(await codeOf(() => read(`${PROJECT}[project.scripts]\n"${name}" = "a:b"`))).toBe(
+        "COMMAND_NAME",
+      );
+    }
+  });
+});
+
+describe("commands", () => {
+  const project = (more: string) => read(`${PROJECT}${more}`);
+  const main = (more: string) =>
+    defaultCommand(project(more), commandsOf(project(more), undefined));
+
+  test("the entry point is the default, under the package's name", () => {
+    expect(main('[tool.sealift]\nentry_point = "httpie.__main__:main"')).toBe("my-app");
+    expect(
+      main('[project.scripts]\nx = "a:b"\ny = "c:d"\n[tool.sealift]\nentry_point = "c:d"'),
+    ).toBe("y");
+    expect(main('[project.scripts]\nmy-app = "a:b"\n[tool.sealift]\nentry_point = "c:d"')).toBe(
+      "my-app-entry",
+    );
+  });
+  test("else the script named like the project, else the first", () => {
+    expect(main('[project.scripts]\nx = "a:b"\nmy-app = "c:d"')).toBe("my-app");
+    expect(main('[project.scripts]\nx = "a:b"\ny = "c:d"')).toBe("x");
+  });
+  test("the wheel's own scripts count too, and no command at all is an error", async () => {
+    const wheel = { consoleScripts: { built: "a:b" }, guiScripts: {} } as unknown as StagedWheel;
+    expect([...commandsOf(project(""), wheel).keys()]).toEqual(["built"]);
+    expect(await codeOf(() => commandsOf(project(""), undefined))).toBe("ENTRY_MISSING");
+  });
+  test("a module that no slot holds is an error", async () => {
+    const entry = (path: string) => ({ path, type: "file" as const, mode: 0o644, size: 0 });
+    const runtime = { entries: [entry("lib/python3.11/http/server.py")] } as never;
+    const python = { minor: [3, 11] } as never;
+    const check = (reference: string) =>
+      codeOf(() =>
+        checkEntryPoints(
+          new Map([["x", reference]]),
+          [entry("a/__init__.py"), entry("a/n.cpython-311.so")],
+          runtime,
+          python,
+        ),
+      );
+    expect(await check("a:main")).toBeUndefined();
+    expect(await check("a.n:main")).toBeUndefined();
+    expect(await check("http.server:main")).toBeUndefined();
+    expect(await check("b:main")).toBe("ENTRY_MODULE");
+  });
+});
+
+test("start commands are isolated and say the optimisation", () => {
+  expect(startCommand("python3.11", "x", 0)).toEqual([
+    "{workenv}/bin/python3.11",
+    "-I",
+    "{workenv}/libexec/x",
+  ]);
+  expect(startCommand("python3.11", "x", 2)).toContain("-OO");
+  expect(prepareCommand("bin/python3.11", "3.11.7", ["a.pth"]).slice(-3)).toEqual([
+    "bin/python3.11",
+    "3.11.7",
+    "a.pth",
+  ]);
+});
+
+test("a start script imports, guards, calls and passes the exit code on", () => {
+  const { path, source } = startScript("tool", "pkg.cli:App.run");
+  expect(path).toBe("libexec/tool");
+  expect(new TextDecoder().decode((source as { bytes: Uint8Array }).bytes)).toBe(
+    'import sys\n\nfrom pkg.cli import App\n\nif __name__ == "__main__":\n    sys.exit(App.run())\n',
+  );
+});
+
+test("satisfiesPython() accepts pre-releases of Python and no malformed specifier", () => {
+  expect(satisfiesPython("3.13.0rc1", ">=3.12")).toBe(true);
+  expect(satisfiesPython("3.11.7", ">=3.8, !=3.9.*, <4")).toBe(true);
+  expect(satisfiesPython("3.11.7", "<3.11")).toBe(false);
+  expect(satisfiesPython("3.11.7", "banana")).toBe(false);
+});
