@@ -95,12 +95,14 @@ export async function stagePython(
   return await withArchive(ctx, options, async (wish) => {
     const python = await findPython(ctx, {
       cwd: project.root,
-      ...((wish ?? project.python) !== undefined && { python: wish ?? project.python }),
+      ...((wish ?? project.python.version) !== undefined && {
+        python: wish ?? project.python.version,
+      }),
       ...(project.requiresPython !== undefined && { requiresPython: project.requiresPython }),
     });
     requireLinux(python);
     checkPlatform(python, options.platform);
-    const runtime = await stageRuntime(ctx, python, project.optimisation);
+    const runtime = await stageRuntime(ctx, python, project.runtime.optimisation);
     return await stageWith(ctx, project, options, python, runtime);
   });
 }
@@ -118,7 +120,7 @@ async function stageWith(
   const ownWheels = own === undefined ? [] : [own];
   const native = await independent(ctx, python, ownWheels, resolution.wheels, `${sitePath}/`);
   const tree = (wheels: StagedWheel[]) =>
-    siteEntries(wheels, bytecode, python.cacheTag, project.optimisation);
+    siteEntries(wheels, bytecode, python.cacheTag, project.runtime.optimisation);
   const site = arrangeTree([...tree(native.site), ...native.siteLibraries]);
   const ownTree = tree(native.own);
   const commands = commandsOf(project, own);
@@ -133,7 +135,11 @@ async function stageWith(
   const main = defaultCommand(project, commands);
   // A package is called by its own name and then starts its default command, also when a script has that name.
   const start = (name: string) =>
-    startCommand(programName, name === project.packageName ? main : name, project.optimisation);
+    startCommand(
+      programName,
+      name === project.packageName ? main : name,
+      project.runtime.optimisation,
+    );
   return {
     version: own?.version ?? project.version ?? "0",
     slots: [
@@ -175,7 +181,7 @@ async function collect(
   const own = isBuilt(project) ? await buildProject(resolver, project.root, how) : undefined;
   const wheels = own === undefined ? resolution.wheels : [own, ...resolution.wheels];
   checkRequirements(wheels, python);
-  const bytecode = await compileWheels(ctx, wheels, python, runtime, project.optimisation);
+  const bytecode = await compileWheels(ctx, wheels, python, runtime, project.runtime.optimisation);
   return { resolution, own, bytecode };
 }
 

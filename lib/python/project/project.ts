@@ -9,6 +9,10 @@ import * as v from "valibot";
 
 import { FormatError, suggest } from "../../base/mod.ts";
 import { checkCommandName, isProjectName, parseObjectReference } from "../pep/names.ts";
+import { type BuildSettings, buildSettings, BuildTable } from "./build-table.ts";
+import { FullText, Text } from "./fields.ts";
+import { PythonTable, type PythonWishes, pythonWishes } from "./python-table.ts";
+import { type RuntimeSettings, runtimeSettings, RuntimeTable } from "./runtime-table.ts";
 
 /** Keys of the tool's table that this module reads. */
 export const PYTHON_KEYS = [
@@ -44,19 +48,11 @@ export interface PythonProject {
   entryPoint?: string;
   /** `[build-system]`, or uv's `package`; undefined = look at the folder. */
   isPackage?: boolean;
-  /** Version wish of `[tool.…python]`: text for `findPython`. */
-  python?: string;
-  extras: string[];
-  /** Requirements beside those of the project. */
-  extraPackages: string[];
-  optimisation: 0 | 1 | 2;
+  python: PythonWishes;
+  build: BuildSettings;
+  runtime: RuntimeSettings;
 }
 
-const Text = v.pipe(
-  v.string(),
-  v.check((t) => !t.includes("\0"), "must not hold a NUL character"),
-);
-const FullText = v.pipe(Text, v.nonEmpty("must not be empty"));
 const Scripts = v.record(v.string(), FullText);
 
 const ProjectTable = v.looseObject({
@@ -76,20 +72,9 @@ const ToolTable = v.looseObject({
   entry_point: v.optional(FullText),
   package_name: v.optional(FullText),
   metadata: v.optional(v.strictObject({ package_name: v.optional(FullText) })),
-  python: v.optional(
-    v.strictObject({
-      version: v.optional(v.pipe(v.string(), v.regex(/^3(\.\d+){0,2}$/, 'must be like "3.12"'))),
-    }),
-  ),
-  build: v.optional(
-    v.strictObject({
-      extra_packages: v.optional(v.array(FullText)),
-      extras: v.optional(v.array(FullText)),
-    }),
-  ),
-  runtime: v.optional(
-    v.strictObject({ optimization_level: v.optional(v.picklist([0, 1, 2], "must be 0, 1 or 2")) }),
-  ),
+  python: v.optional(PythonTable),
+  build: v.optional(BuildTable),
+  runtime: v.optional(RuntimeTable),
 });
 
 /**
@@ -112,6 +97,7 @@ export function readPyproject(
   }
   const license = typeof project.license === "string" ? project.license : project.license?.text;
   const isPackage = packageWish(document);
+  checkExtras(own.build?.extras, project["optional-dependencies"], manifest, table);
   return {
     manifest,
     root: dirname(manifest),
@@ -121,14 +107,9 @@ export function readPyproject(
     dynamicDependencies: dynamic.includes("dependencies"),
     scripts: scripts(project.scripts, `${manifest}: project.scripts`),
     guiScripts: scripts(project["gui-scripts"], `${manifest}: project.gui-scripts`),
-    extras: knownExtras(
-      own.build?.extras ?? [],
-      project["optional-dependencies"] ?? {},
-      manifest,
-      table,
-    ),
-    extraPackages: own.build?.extra_packages ?? [],
-    optimisation: own.runtime?.optimization_level ?? 0,
+    python: pythonWishes(own.python),
+    build: buildSettings(own.build),
+    runtime: runtimeSettings(own.runtime),
     ...(project.version !== undefined && { version: project.version }),
     ...(project.description !== undefined && { description: project.description }),
     ...(license !== undefined && { license }),
@@ -138,7 +119,6 @@ export function readPyproject(
     }),
     ...(isPackage !== undefined && { isPackage }),
     ...(uvTable(document)?.sources !== undefined && { hasSources: true }),
-    ...(own.python?.version !== undefined && { python: own.python.version }),
   };
 }
 
@@ -185,12 +165,12 @@ function scripts(table: Record<string, string> | undefined, where: string): Reco
   return { ...table };
 }
 
-function knownExtras(
-  wanted: string[],
-  known: Record<string, unknown>,
+function checkExtras(
+  wanted: string[] = [],
+  known: Record<string, unknown> = {},
   manifest: string,
   table: string,
-): string[] {
+): void {
   for (const extra of wanted) {
     if (Object.hasOwn(known, extra)) continue;
     const near = suggest(extra, Object.keys(known));
@@ -201,7 +181,6 @@ function knownExtras(
       near,
     );
   }
-  return wanted;
 }
 
 function check<T extends v.GenericSchema>(

@@ -68,7 +68,8 @@ async function lockText(
   project: PythonProject,
   options: ResolveOptions,
 ): Promise<{ text: string; source: string }> {
-  const { root, extras, extraPackages } = project;
+  const { root } = project;
+  const { extras, extraPackages } = project.build;
   if (!options.frozen) {
     const dynamic = project.dynamicDependencies;
     if (

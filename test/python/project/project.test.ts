@@ -49,10 +49,9 @@ optimization_level = 2`);
       guiScripts: { "my-gui": "my_app.gui:App.run" },
       entryPoint: "my_app.__main__:main",
       isPackage: true,
-      python: "3.12",
-      extras: ["socks"],
-      extraPackages: ["rich"],
-      optimisation: 2,
+      python: { version: "3.12" },
+      build: { extras: ["socks"], extraPackages: ["rich"] },
+      runtime: { optimisation: 2 },
     });
   });
 
@@ -84,7 +83,7 @@ extras = ["cli"]`);
       dependencies: [],
       dynamicDependencies: true,
       scripts: {},
-      extras: ["cli"],
+      build: { extras: ["cli"] },
       isPackage: true,
     });
     expect(() => read("[tool.poetry]\nname = 'a/b'")).toThrow(
