@@ -9,8 +9,9 @@ import { checkEntryPoints, commandsOf, defaultCommand, isBuilt, withCommands } f
 import { bundleLibraries, libraryNames } from "./native/native.ts";
 import { markerEnvironment } from "./pep/marker.ts";
 import { satisfiesPython } from "./pep/specifier.ts";
-import { compatibleTags, platformTags, rankTags } from "./pep/tags.ts";
+import { compatibleTags, platformTags, type PlatformTagsOf, rankTags } from "./pep/tags.ts";
 import type { PythonProject } from "./project/project.ts";
+import type { LockTarget } from "./resolve/pylock.ts";
 import {
   buildProject,
   type Resolution,
@@ -23,6 +24,7 @@ import { withArchive } from "./runtime/archive.ts";
 import { findPython, type Interpreter, requireLinux } from "./runtime/interpreter.ts";
 import { type Runtime, stageRuntime } from "./runtime/runtime.ts";
 import { prepareCommand, prepareEntry, startCommand, startScript } from "./runtime/start.ts";
+import { platformOf, systemOf, type Target } from "./runtime/target.ts";
 import {
   compileWheels,
   nativeItems,
@@ -102,7 +104,7 @@ export async function stagePython(
     });
     requireLinux(python);
     checkPlatform(python, options.platform);
-    const runtime = await stageRuntime(ctx, python, project.runtime.optimisation);
+    const runtime = await stageRuntime(ctx, python, project.runtime.bytecode);
     return await stageWith(ctx, project, options, python, runtime);
   });
 }
@@ -138,7 +140,7 @@ async function stageWith(
     startCommand(
       programName,
       name === project.packageName ? main : name,
-      project.runtime.optimisation,
+      project.runtime,
     );
   return {
     version: own?.version ?? project.version ?? "0",
@@ -165,23 +167,26 @@ async function collect(
   python: Interpreter,
   runtime: Runtime,
 ) {
-  const glibc = targetGlibc(python, runtime);
+  const system = systemOf(python, targetGlibc(python, runtime), ctx.env);
+  const target = lockTarget(python, system);
   const resolver: Resolver = {
     ctx,
     uv: () => findTool(ctx, "uv"),
     python,
-    platform: uvPlatform(python, glibc),
+    pythonVersion: python.version,
+    platform: uvPlatform(system),
+    tags: target.tags,
   };
   const how: ResolveOptions = {
     frozen: options.frozen === true,
     scratch: options.scratch,
     epoch: sourceDateEpoch(ctx.env),
   };
-  const resolution = await resolveDependencies(resolver, project, lockTarget(python, glibc), how);
+  const resolution = await resolveDependencies(resolver, project, target, how);
   const own = isBuilt(project) ? await buildProject(resolver, project.root, how) : undefined;
   const wheels = own === undefined ? resolution.wheels : [own, ...resolution.wheels];
   checkRequirements(wheels, python);
-  const bytecode = await compileWheels(ctx, wheels, python, runtime, project.runtime.optimisation);
+  const bytecode = await compileWheels(ctx, wheels, python, runtime, project.runtime.bytecode);
   return { resolution, own, bytecode };
 }
 
@@ -233,27 +238,23 @@ function targetGlibc(python: Interpreter, runtime: Runtime): [number, number] {
   return [2, Math.min(floor, python.libc.version[1])];
 }
 
-function lockTarget(python: Interpreter, glibc: [number, number]) {
-  const libc = python.libc.name === "musl" ? "musl" : "glibc";
-  const version = libc === "musl" ? python.libc.version : glibc;
-  const platforms = platformTags({ os: "linux", machine: python.machine, libc, version });
-  const target = {
+function lockTarget(target: Target, system: PlatformTagsOf): LockTarget {
+  const platforms = platformTags(system);
+  const tagTarget = {
     implementation: "cpython" as const,
-    version: python.minor,
-    abiFlags: python.abiFlags,
+    version: target.minor,
+    abiFlags: target.abiFlags,
     platforms,
   };
   return {
-    markers: markerEnvironment(python),
-    pythonVersion: python.version,
-    tags: rankTags(compatibleTags(target)),
+    markers: markerEnvironment(target),
+    pythonVersion: target.version,
+    tags: rankTags(compatibleTags(tagTarget)),
   };
 }
 
-const MACHINES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
-
 function checkPlatform(python: Interpreter, platform: string): void {
-  const own = `${python.platform}_${MACHINES[python.machine] ?? python.machine}`;
+  const own = platformOf(python);
   if (own === platform) return;
   throw new UsageError(
     "PYTHON_PLATFORM",

@@ -17,6 +17,7 @@ import { FormatError, UsageError } from "../../base/mod.ts";
 import { compareNames, sha256Hex } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
 import { normaliseName } from "../pep/names.ts";
+import { parseWheelName, wheelRank } from "../pep/tags.ts";
 import type { PythonProject } from "../project/project.ts";
 import { type StagedWheel, stageWheel } from "../wheel/site.ts";
 import { fetchFiles } from "./fetch.ts";
@@ -161,10 +162,9 @@ async function wheelOf(
     return await buildProject(resolver, resolve(base, item.path), options);
   if (item.artifact.kind === "wheel")
     return await stageWheel(resolver.ctx, path, item.artifact.sha256);
-  return await stageWheel(
-    resolver.ctx,
-    await builtWheel(resolver, path, item.artifact.sha256, options.epoch),
-  );
+  const built = await builtWheel(resolver, path, item.artifact.sha256, options.epoch);
+  checkBuilt(resolver, built, basename(path));
+  return await stageWheel(resolver.ctx, built);
 }
 
 /** The wheel of a source distribution, built once for an interpreter. */
@@ -216,7 +216,22 @@ export async function buildProject(
   const out = join(copy, "..", "wheel");
   mkdirSync(out);
   resolver.ctx.progress.step(`Building ${basename(root)}`);
-  return await stageWheel(resolver.ctx, await buildWheel(resolver, copy, out, options.epoch));
+  const wheel = await buildWheel(resolver, copy, out, options.epoch);
+  checkBuilt(resolver, wheel, root);
+  return await stageWheel(resolver.ctx, wheel);
+}
+
+/** What is built here with compiled parts runs here only. */
+function checkBuilt(resolver: Resolver, wheel: string, source: string): void {
+  if (wheelRank(parseWheelName(basename(wheel)), resolver.tags) !== undefined) return;
+  throw new FormatError(
+    "WHEEL_FOREIGN",
+    `${source} builds to ${basename(wheel)}, which is not for ${resolver.platform} with Python ${resolver.pythonVersion}`,
+    {
+      hint: "It has compiled parts: use a version with a wheel for that platform, or pack on such a machine.",
+      details: { source, wheel: basename(wheel), platform: resolver.platform },
+    },
+  );
 }
 
 /** A copy of the sources below `root`, in a folder of its own in the scratch folder of this run. */

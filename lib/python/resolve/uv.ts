@@ -6,6 +6,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { type Context, FormatError, NetworkError, run, type SealiftError } from "../../base/mod.ts";
+import type { PlatformTagsOf } from "../pep/tags.ts";
 import type { Interpreter } from "../runtime/interpreter.ts";
 import type { Tool } from "./tools.ts";
 
@@ -13,18 +14,26 @@ export interface Resolver {
   ctx: Context;
   /** Asked only when something has to be resolved or built: a lock with wheels needs no uv. */
   uv: () => Promise<Tool>;
+  /** Runs here: uv asks it, and wheels are built with it. Often, but not always, the target itself. */
   python: Interpreter;
+  /** Version of the target's Python, `3.12.4`. */
+  pythonVersion: string;
   /** uv's name of the target, such as `x86_64-manylinux_2_28`. */
   platform: string;
+  /** Wheels that the target accepts; one that was built here must be among them. */
+  tags: Map<string, number>;
 }
 
 /** glibc versions that uv has a platform for; the newest that is not newer than the target's counts. */
 const MANYLINUX = [17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40];
 
-export function uvPlatform(python: Interpreter, glibc: [number, number]): string {
-  if (python.libc.name === "musl") return `${python.machine}-unknown-linux-musl`;
-  const minor = MANYLINUX.findLast((m) => m <= glibc[1]) ?? 17;
-  return `${python.machine}-manylinux_2_${minor}`;
+export function uvPlatform(system: PlatformTagsOf): string {
+  const { machine } = system;
+  if (system.os === "windows") return `${machine}-pc-windows-msvc`;
+  if (system.os === "darwin") return `${machine}-apple-darwin`;
+  if (system.libc === "musl") return `${machine}-unknown-linux-musl`;
+  const minor = MANYLINUX.findLast((m) => m <= system.version[1]) ?? 17;
+  return `${machine}-manylinux_2_${minor}`;
 }
 
 /**
@@ -48,6 +57,7 @@ export async function compileLock(
     "--no-annotate",
   ];
   argv.push("--python", resolver.python.executable, "--python-platform", resolver.platform);
+  argv.push("--python-version", resolver.pythonVersion);
   for (const extra of options.extras ?? []) argv.push("--extra", extra);
   if (options.noDependencies === true) argv.push("--no-deps");
   argv.push(...files);
