@@ -10,7 +10,9 @@ import { bundleLibraries, libraryNames } from "./native/native.ts";
 import { markerEnvironment } from "./pep/marker.ts";
 import { satisfiesPython } from "./pep/specifier.ts";
 import { compatibleTags, platformTags, type PlatformTagsOf, rankTags } from "./pep/tags.ts";
+import type { IndexWishes } from "./project/index-keys.ts";
 import type { PythonProject } from "./project/project.ts";
+import { indexSettings, type PythonContext } from "./resolve/index-settings.ts";
 import type { LockTarget } from "./resolve/pylock.ts";
 import {
   buildProject,
@@ -41,6 +43,8 @@ export interface PythonOptions {
   python?: string | undefined;
   /** Only what a lock says. */
   frozen?: boolean | undefined;
+  /** Of the command line: where packages come from. */
+  index?: IndexWishes | undefined;
   /** Existing empty folder for this run, removed by the caller. */
   scratch: string;
 }
@@ -90,10 +94,15 @@ const UNSET = ["PYTHON*", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"];
  * `NetworkError`, `CheckError` for wrong digests. Nothing but caches and `scratch` is written.
  */
 export async function stagePython(
-  ctx: Context,
+  outer: Context,
   project: PythonProject,
   options: PythonOptions,
 ): Promise<StagedPython> {
+  const wishes = [options.index ?? {}, project.build.index] as const;
+  const ctx: PythonContext = {
+    ...outer,
+    index: indexSettings(...wishes, project.root, outer.env),
+  };
   return await withArchive(ctx, options, async (wish) => {
     const python = await findPython(ctx, {
       cwd: project.root,
@@ -137,11 +146,7 @@ async function stageWith(
   const main = defaultCommand(project, commands);
   // A package is called by its own name and then starts its default command, also when a script has that name.
   const start = (name: string) =>
-    startCommand(
-      programName,
-      name === project.packageName ? main : name,
-      project.runtime,
-    );
+    startCommand(programName, name === project.packageName ? main : name, project.runtime);
   return {
     version: own?.version ?? project.version ?? "0",
     slots: [
