@@ -24,6 +24,8 @@ export interface Resolver {
   platform: string;
   /** Wheels that the target accepts; one that was built here must be among them. */
   tags: Map<string, number>;
+  /** Names the variables that the project sets for builds: a build in the cache was made with the same. */
+  variables?: string;
 }
 
 /** glibc versions that uv has a platform for; the newest that is not newer than the target's counts. */
@@ -93,12 +95,16 @@ export async function exportLock(
   return stdout;
 }
 
-/** Builds the wheel of a source folder or source distribution, isolated; gives the wheel's path in `out`, which must be empty. */
+/**
+ * Builds the wheel of a source folder or source distribution; gives the wheel's path in `out`, which must be empty. Isolated, unless
+ * `environment` is the interpreter of an environment that has everything.
+ */
 export async function buildWheel(
   resolver: Pick<Resolver, "ctx" | "uv" | "python">,
   source: string,
   out: string,
   epoch: number,
+  environment?: string,
 ): Promise<string> {
   const argv = [
     "build",
@@ -106,14 +112,22 @@ export async function buildWheel(
     "--out-dir",
     out,
     "--python",
-    resolver.python.executable,
+    environment ?? resolver.python.executable,
+    ...(environment === undefined ? [] : ["--no-build-isolation"]),
     ...linkOptions(resolver.ctx),
     source,
   ];
   await runUv(resolver, argv, {
     cwd: out,
     what: `Building ${source}`,
-    env: { SOURCE_DATE_EPOCH: String(epoch), ...reproducible(resolver.ctx.env, source) },
+    // Generators iterate over sets and write times and numbers; none of them may depend on who builds.
+    env: {
+      SOURCE_DATE_EPOCH: String(epoch),
+      PYTHONHASHSEED: "0",
+      TZ: "UTC",
+      LC_ALL: "C.UTF-8",
+      ...reproducible(resolver.ctx.env, source),
+    },
   });
   const wheels = readdirSync(out).filter((name) => name.endsWith(".whl"));
   const [wheel] = wheels;
