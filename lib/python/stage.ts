@@ -10,16 +10,13 @@ import { bundleLibraries, libraryNames } from "./native/native.ts";
 import { markerEnvironment } from "./pep/marker.ts";
 import { satisfiesPython } from "./pep/specifier.ts";
 import { compatibleTags, platformTags, type PlatformTagsOf, rankTags } from "./pep/tags.ts";
+import { buildEnvironment } from "./prepare/prepare.ts";
+import { type Collected, collectWheels } from "./prepare/wheels.ts";
 import type { IndexWishes } from "./project/index-keys.ts";
 import type { PythonProject } from "./project/project.ts";
 import { indexSettings, type PythonContext } from "./resolve/index-settings.ts";
 import type { LockTarget } from "./resolve/pylock.ts";
-import {
-  buildProject,
-  type Resolution,
-  resolveDependencies,
-  type ResolveOptions,
-} from "./resolve/resolve.ts";
+import type { ResolveOptions } from "./resolve/resolve.ts";
 import { findTool } from "./resolve/tools.ts";
 import { type Resolver, uvPlatform } from "./resolve/uv.ts";
 import { withArchive } from "./runtime/archive.ts";
@@ -47,6 +44,8 @@ export interface PythonOptions {
   index?: IndexWishes | undefined;
   /** Existing empty folder for this run, removed by the caller. */
   scratch: string;
+  /** Nothing but caches and `scratch` is written. */
+  dryRun?: boolean | undefined;
 }
 
 /** A slot without its compression, which the packer chooses; its operations begin with `tar`. */
@@ -70,6 +69,8 @@ export interface PythonReport {
   packages: { name: string; version: string; file: string; sha256: string; license?: string }[];
   /** SHA-256 over the dependencies. */
   dependencyHash: string;
+  /** SHA-256 over the project's sources (see prepare/source.ts); absent when it is not built. */
+  sourceHash?: string;
   /** What the author should know. */
   notes: string[];
 }
@@ -94,10 +95,11 @@ const UNSET = ["PYTHON*", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"];
  * `NetworkError`, `CheckError` for wrong digests. Nothing but caches and `scratch` is written.
  */
 export async function stagePython(
-  outer: Context,
+  machine: Context,
   project: PythonProject,
   options: PythonOptions,
 ): Promise<StagedPython> {
+  const outer = { ...machine, env: buildEnvironment(project, options.platform, machine.env) };
   const wishes = [options.index ?? {}, project.build.index] as const;
   const ctx: PythonContext = {
     ...outer,
@@ -125,7 +127,8 @@ async function stageWith(
   python: Interpreter,
   runtime: Runtime,
 ): Promise<StagedPython> {
-  const { resolution, own, bytecode } = await collect(ctx, project, options, python, runtime);
+  const collected = await collect(ctx, project, options, python, runtime);
+  const { resolution, own, bytecode } = collected;
   const programName = `python${python.minor.join(".")}`;
   const sitePath = `lib/${programName}/site-packages`;
   const ownWheels = own === undefined ? [] : [own];
@@ -160,7 +163,7 @@ async function stageWith(
     },
     runtime: { env: { unset: UNSET } },
     setup: [{ type: "execute", command: prepareCommand(runtime.programPath, python.version, pth) }],
-    report: report(python, runtime, resolution, native, [...bytecode.skipped.values()].flat()),
+    report: report(python, runtime, collected, native, [...bytecode.skipped.values()].flat()),
   };
 }
 
@@ -187,12 +190,16 @@ async function collect(
     scratch: options.scratch,
     epoch: sourceDateEpoch(ctx.env),
   };
-  const resolution = await resolveDependencies(resolver, project, target, how);
-  const own = isBuilt(project) ? await buildProject(resolver, project.root, how) : undefined;
+  const collected = await collectWheels(resolver, project, target, how, {
+    ...options,
+    isBuilt: isBuilt(project),
+    isNative: true,
+  });
+  const { resolution, own } = collected;
   const wheels = own === undefined ? resolution.wheels : [own, ...resolution.wheels];
   checkRequirements(wheels, python);
   const bytecode = await compileWheels(ctx, wheels, python, runtime, project.runtime.bytecode);
-  return { resolution, own, bytecode };
+  return { ...collected, bytecode };
 }
 
 function slot(
@@ -321,11 +328,12 @@ async function independent(
 function report(
   python: Interpreter,
   runtime: Runtime,
-  resolution: Resolution,
+  collected: Collected,
   native: Independent,
   skipped: string[],
 ): PythonReport {
-  const notes: string[] = [];
+  const { resolution } = collected;
+  const notes = [...collected.notes];
   if (runtime.omitted.length > 0)
     notes.push(`left out, because their libraries are missing here: ${runtime.omitted.join(", ")}`);
   if (native.external.length > 0) notes.push(`the target must have ${native.external.join(", ")}`);
@@ -347,6 +355,7 @@ function report(
       ...(w.license !== undefined && { license: w.license }),
     })),
     dependencyHash: resolution.hash,
+    ...(collected.sources !== undefined && { sourceHash: collected.sources }),
     notes,
   };
 }

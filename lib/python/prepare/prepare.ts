@@ -31,15 +31,20 @@ export interface PrepareOptions {
   dryRun?: boolean | undefined;
 }
 
-/** Variables for resolution, commands and builds: the machine's, `env`, then those of the platform, the exact one last. */
+/** Variables for resolution, commands and builds: the machine's, then those that the project sets. */
 export function buildEnvironment(
   project: PythonProject,
   platform: string,
   machine: Context["env"],
 ): Context["env"] {
+  return { ...machine, ...projectVariables(project, platform) };
+}
+
+/** `build.env`, then those of the system and of the exact platform, which win. */
+export function projectVariables(project: PythonProject, platform: string): Record<string, string> {
   const { env, platformEnv } = project.build.environment;
   const [os = ""] = platform.split("_");
-  return { ...machine, ...env, ...platformEnv[os], ...platformEnv[platform] };
+  return { ...env, ...platformEnv[os], ...platformEnv[platform] };
 }
 
 /** Makes the build environment and the copy of the sources, as far as they are needed, and runs `pre_install_commands`. */
