@@ -30,6 +30,7 @@ import { type CompressionChoice, parseCompression } from "./stage/compression.ts
 import { checkLayout } from "./stage/layout.ts";
 import { refuseOwnFiles } from "./stage/own.ts";
 import { addPython } from "./stage/python.ts";
+import { sourceHash } from "./stage/source-hash.ts";
 import { isFor, type StagedSlot, stageSlot } from "./stage/stage.ts";
 
 /**
@@ -187,8 +188,13 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
     python: options.python,
     frozen: options.frozen,
     index: options.index,
+    dryRun: options.dryRun,
     report,
   });
+  if (!options.dryRun) {
+    const sources = { manifest: source.manifest, slots: own, project: staged.project.sourceHash };
+    staged.project = { ...staged.project, sourceHash: await sourceHash(sources) };
+  }
   const isCompat = options.compat !== undefined;
   const notes: string[] = [];
   const project = isCompat ? compatProject(staged.project, staged.slots) : staged.project;

@@ -19,6 +19,7 @@ export interface PythonScope {
   python?: string | undefined;
   frozen?: boolean | undefined;
   index?: IndexWishes | undefined;
+  dryRun?: boolean | undefined;
   /** Learns the version, and what was resolved. */
   report: PackReport;
 }
@@ -32,13 +33,14 @@ export async function addPython(
 ): Promise<{ project: Project; slots: StagedSlot[] }> {
   if (project.python === undefined) return { project, slots: own };
   const { stagePython } = await import("../../python/mod.ts");
-  const { platform, python, frozen, index } = scope;
+  const { platform, python, frozen, index, dryRun } = scope;
   const scratch = await mkdtemp(join(scope.scratch, "python-"));
   const staged = await stagePython(ctx, project.python, {
     platform,
     python,
     frozen,
     index,
+    dryRun,
     scratch,
   });
   refuseTwins(staged, own);
@@ -88,5 +90,6 @@ function merged(project: Project, staged: StagedPython): Project {
     runtime: withUnset(project.runtime, staged.runtime.env.unset),
     setup: [...staged.setup, ...project.setup],
     dependencyHash: staged.report.dependencyHash,
+    ...(staged.report.sourceHash !== undefined && { sourceHash: staged.report.sourceHash }),
   };
 }
