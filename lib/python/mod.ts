@@ -1,5 +1,5 @@
 /** Python applications: what a project is, and its runtime, dependencies and commands as slots that are ready to run. */
-export { PYTHON_KEYS, type PythonProject, readPyproject } from "./project/project.ts";
+export { type PythonProject, pythonTables, readPyproject } from "./project/project.ts";
 export {
   type PythonOptions,
   type PythonReport,
