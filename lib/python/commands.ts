@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { FormatError } from "../base/mod.ts";
 import type { TreeEntry } from "../codec/mod.ts";
-import { parseObjectReference } from "./pep/names.ts";
+import { normaliseName, parseObjectReference } from "./pep/names.ts";
 import type { PythonProject } from "./project/project.ts";
 import type { Interpreter } from "./runtime/interpreter.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -37,11 +37,45 @@ export function commandsOf(
       : project.packageName;
     commands.set(name, project.entryPoint);
   }
+  refuseTwins(project, [...commands.keys()]);
   if (commands.size > 0) return commands;
   throw new FormatError("ENTRY_MISSING", `${project.manifest}: names no command`, {
     hint: 'Add entry_point = "module:function" to [tool.sealift], or a line to [project.scripts].',
     details: { file: project.manifest },
   });
+}
+
+/** Commands are files, entries and links; some systems fold their names. */
+function refuseTwins(project: PythonProject, names: string[]): void {
+  for (const [i, name] of names.entries()) {
+    const twin = names.slice(0, i).find((other) => other.toLowerCase() === name.toLowerCase());
+    if (twin === undefined) continue;
+    throw new FormatError(
+      "COMMAND_TWINS",
+      `${project.manifest}: the commands ${twin} and ${name} differ only in case`,
+      {
+        hint: "Rename one of them: names of files that differ only in case are one file on some systems.",
+        details: { file: project.manifest, commands: [twin, name] },
+      },
+    );
+  }
+}
+
+/** The entry `tests` of a project that brings its tests: pytest where it is packed, else unittest. */
+export function testEntry(
+  project: PythonProject,
+  commands: Map<string, string>,
+  program: string,
+  wheels: StagedWheel[],
+): Record<string, string[]> {
+  if (!project.build.environment.includeTests) return {};
+  const hasPytest = wheels.some((wheel) => normaliseName(wheel.name) === "pytest");
+  const runner = hasPytest
+    ? ["pytest", "-p", "no:cacheprovider", "{slot:tests}"]
+    : ["unittest", "discover", "-s", "{slot:tests}", "-t", "{slot:tests}"];
+  const name = commands.has("tests") ? `${project.packageName}-tests` : "tests";
+  // Without -O, which takes assertions away, and without writing bytecode beside the tests.
+  return { [name]: [program, "-I", "-B", "-m", ...runner] };
 }
 
 function commandFor(reference: string, commands: Map<string, string>): string | undefined {

@@ -5,7 +5,14 @@
  */
 import { type Context, FormatError, sourceDateEpoch, UsageError } from "../base/mod.ts";
 import { arrangeTree, type TreeEntry } from "../codec/mod.ts";
-import { checkEntryPoints, commandsOf, defaultCommand, isBuilt, withCommands } from "./commands.ts";
+import {
+  checkEntryPoints,
+  commandsOf,
+  defaultCommand,
+  isBuilt,
+  testEntry,
+  withCommands,
+} from "./commands.ts";
 import { bundleLibraries, libraryNames } from "./native/native.ts";
 import { markerEnvironment } from "./pep/marker.ts";
 import { satisfiesPython } from "./pep/specifier.ts";
@@ -78,6 +85,8 @@ export interface PythonReport {
 export interface StagedPython {
   /** From the built wheel when the manifest leaves it open. */
   version: string;
+  /** As the built wheel says it. */
+  license?: string;
   slots: StagedPythonSlot[];
   execution: { argv: string[]; entries: Record<string, string[]> };
   /** To be joined with the project's own rules. */
@@ -152,6 +161,7 @@ async function stageWith(
     startCommand(programName, name === project.packageName ? main : name, project.runtime);
   return {
     version: own?.version ?? project.version ?? "0",
+    ...(own?.license !== undefined && { license: own.license }),
     slots: [
       slot("runtime", `python-${python.version}`, "runtime", runtime.entries, options.platform),
       slot("site", "dependencies", "site", site, options.platform),
@@ -159,7 +169,10 @@ async function stageWith(
     ],
     execution: {
       argv: start(main),
-      entries: Object.fromEntries([...commands.keys()].map((name) => [name, start(name)])),
+      entries: {
+        ...Object.fromEntries([...commands.keys()].map((name) => [name, start(name)])),
+        ...testEntry(project, commands, start(main)[0] ?? "", resolution.wheels),
+      },
     },
     runtime: { env: { unset: UNSET } },
     setup: [{ type: "execute", command: prepareCommand(runtime.programPath, python.version, pth) }],

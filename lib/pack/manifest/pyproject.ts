@@ -2,12 +2,15 @@
  * `pyproject.toml`: the Python keys are read by `lib/python`, the tables that every project has are the ones of `sealift.toml`, under
  * `[tool.sealift]` or, with the same meaning, `[tool.flavor]`. Without `[project]` it is a manifest like any other.
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
 import * as v from "valibot";
 
 import type { PythonProject } from "../../python/mod.ts";
 import { checkManifest, manifestError, type ManifestText } from "./_issues.ts";
 import { loadProgram, sharedParts } from "./program.ts";
-import { type Project, rootOf } from "./project.ts";
+import { type Project, rootOf, type SlotSpec } from "./project.ts";
 import { sharedTables } from "./schema.ts";
 
 /** What `isolated` takes out of the program's environment. */
@@ -51,12 +54,14 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
     where.file,
     name,
   );
+  const tests = python.build.environment.includeTests ? [testsSlot(shared.slots, at)] : [];
   return {
     kind: "python",
     manifest: where.file,
     root: rootOf(where),
     package: packageOf(python),
     ...shared,
+    slots: [...shared.slots, ...tests],
     ...(isolated && { runtime: withUnset(shared.runtime, ISOLATED) }),
     python,
   };
@@ -74,6 +79,35 @@ export async function pyprojectShape() {
   return v.looseObject({ tool: v.optional(v.looseObject({ sealift: table, flavor: table })) });
 }
 
+/** `build.include_tests`: the tests' folder as a slot that is unpacked when the entry `tests` runs. */
+function testsSlot(slots: SlotSpec[], where: ManifestText): SlotSpec {
+  const key = ["build", "include_tests"];
+  const base = rootOf(where);
+  const source = ["tests", "test"].find((name) => existsSync(join(base, name)));
+  if (source === undefined) {
+    throw manifestError(where, key, "finds no folder tests or test", "Remove that key.");
+  }
+  if (slots.some(({ id }) => id.toLowerCase() === "tests")) {
+    throw manifestError(
+      where,
+      key,
+      'brings a slot "tests", and there is one already',
+      "Rename that slot, or remove this key.",
+    );
+  }
+  return {
+    id: "tests",
+    source: `${source}/`,
+    base,
+    target: "tests",
+    into: false,
+    exclude: ["**/__pycache__/**", "**/*.pyc", "**/.pytest_cache/**"],
+    purpose: "data",
+    lifecycle: "lazy",
+    share: false,
+  };
+}
+
 function packageOf(python: PythonProject): Project["package"] {
   const { packageName, version, description, license } = python;
   return {
@@ -81,9 +115,13 @@ function packageOf(python: PythonProject): Project["package"] {
     // A dynamic version is told by the built wheel, before anything is written.
     version: version ?? "dynamic",
     ...(description !== undefined && { description }),
-    // The index block has 16 bytes; what does not fit is an expression or a text, not an identifier.
-    ...(license !== undefined && license !== "" && Buffer.byteLength(license) <= 16 && { license }),
+    ...(isIdentifier(license) && { license }),
   };
+}
+
+/** Whether a licence is one SPDX identifier that the index block has room for, not an expression or a text. */
+export function isIdentifier(license: string | undefined): license is string {
+  return license !== undefined && /^[A-Za-z0-9][A-Za-z0-9.+-]{0,15}$/.test(license);
 }
 
 /** `execution.runtime.env.isolated` is a key of the earlier tool only; it stands for a list of variables. */

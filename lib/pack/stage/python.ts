@@ -7,7 +7,7 @@ import type { Platform } from "../../launcher/mod.ts";
 import type { SlotInput } from "../../pspf/mod.ts";
 import type { IndexWishes, StagedPython } from "../../python/mod.ts";
 import type { Project } from "../manifest/project.ts";
-import { withUnset } from "../manifest/pyproject.ts";
+import { isIdentifier, withUnset } from "../manifest/pyproject.ts";
 import type { PackReport } from "../options.ts";
 import type { CompressionChoice } from "./compression.ts";
 import { stagedInput, type StagedSlot } from "./stage.ts";
@@ -81,7 +81,11 @@ function merged(project: Project, staged: StagedPython): Project {
   const main = argv ? { argv } : command ? { command } : { argv: staged.execution.argv };
   return {
     ...project,
-    package: { ...project.package, version: staged.version },
+    package: {
+      ...(isIdentifier(staged.license) && { license: staged.license }),
+      ...project.package,
+      version: staged.version,
+    },
     execution: {
       ...main,
       entries: { ...staged.execution.entries, ...entries },
