@@ -1,4 +1,8 @@
 /** Project → package: manifests, staging, sealing, and what is done with a finished package. The face of the room. */
+export { type AppliedDelta, applyDelta, type ApplyOptions } from "./delta/apply.ts";
+export { createDelta, type CreatedDelta, type CreateOptions } from "./delta/create.ts";
+export { DeltaHeader } from "./delta/file.ts";
+export { type DeltaInfo, inspectDelta } from "./delta/inspect.ts";
 export { type Demo, DEMOS, makeDemo } from "./demo/demo.ts";
 export { detectProject, type Detected, writeManifest } from "./manifest/init.ts";
 export { type Judged, judgePackage, type JudgeOptions } from "./seal/judge.ts";

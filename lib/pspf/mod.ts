@@ -13,6 +13,7 @@ export {
   placeById,
   placeOf,
 } from "./extract.ts";
+export { PackageFile } from "./file.ts";
 export type { Manifest, SlotContent, SlotInput } from "./input.ts";
 export { type Range, TRAILER_SIZE } from "./layout.ts";
 export {
