@@ -9,7 +9,11 @@ export { type Judged, judgePackage, type JudgeOptions } from "./seal/judge.ts";
 export { loadProject } from "./manifest/load.ts";
 export type { PackedOutput, PackedSlot, PackOptions, PackReport } from "./options.ts";
 export { packProject } from "./pack.ts";
+export type * from "./report/report.ts";
 export type { Project } from "./manifest/project.ts";
 export { pyprojectShape } from "./manifest/pyproject.ts";
 export { SealiftManifest } from "./manifest/schema.ts";
 export { planStart, type StartPlan } from "./start.ts";
+
+/** Reports about finished packages; see `report/report.ts`. */
+export const loadReports = () => import("./report/report.ts");

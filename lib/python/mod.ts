@@ -13,3 +13,12 @@ export { type Interpreter, probePython } from "./runtime/interpreter.ts";
 export { markerEnvironment, type MarkerEnvironment } from "./pep/marker.ts";
 export { parseRecord } from "./pep/metadata.ts";
 export { normaliseName } from "./pep/names.ts";
+export { type Distribution, readDistribution } from "./installed/distribution.ts";
+export {
+  dependencyGraph,
+  type Edge,
+  type Graph,
+  type Installed,
+  pathsTo,
+} from "./installed/graph.ts";
+export { requirementText } from "./pep/requirement.ts";
