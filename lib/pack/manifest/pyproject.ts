@@ -54,6 +54,19 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
     where.file,
     name,
   );
+  const starts = shared.execution?.argv
+    ? "argv"
+    : shared.execution?.command
+      ? "command"
+      : undefined;
+  if (python.entryPoint !== undefined && starts !== undefined) {
+    throw manifestError(
+      at,
+      ["execution", starts],
+      "contradicts entry_point: both say what starts",
+      "Remove one of them; further commands go into execution.entries.",
+    );
+  }
   const tests = python.build.environment.includeTests ? [testsSlot(shared.slots, at)] : [];
   return {
     kind: "python",

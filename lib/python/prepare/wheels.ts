@@ -45,7 +45,7 @@ export async function collectWheels(
 ): Promise<Collected> {
   const { ctx, python } = resolver;
   const { root, build } = project;
-  if (!options.isBuilt) refuseBuildKeys(project);
+  refuseIdleKeys(project, options.isBuilt);
   const preparation = await prepareBuild(ctx, project, python, options);
   const { venv, sources: prepared, notes } = preparation;
   const sources = options.isBuilt ? await sourceHash(root) : undefined;
@@ -79,16 +79,26 @@ function variablesOf(project: PythonProject, platform: string): string {
 }
 
 /** What has no effect is an error: its author expects one. */
-function refuseBuildKeys(project: PythonProject): void {
-  const { preBuild, isolation } = project.build.environment;
-  const key = preBuild.length > 0 ? "pre_build_commands" : isolation ? undefined : "isolation";
-  if (key === undefined) return;
-  throw new FormatError(
-    "MANIFEST",
-    `${project.manifest}: build.${key} is about the build of the project, and this one is not built`,
-    {
-      hint: "Add a [build-system], or remove that key.",
+function refuseIdleKeys(project: PythonProject, isBuilt: boolean): void {
+  const { preInstall, preBuild, isolation, venvPath, systemSitePackages } =
+    project.build.environment;
+  const refuse = (key: string, what: string, hint: string) => {
+    throw new FormatError("MANIFEST", `${project.manifest}: build.${key} ${what}`, {
+      hint,
       details: { file: project.manifest, key: `build.${key}` },
-    },
-  );
+    });
+  };
+  const build = "is about the build of the project, and this one is not built";
+  const add = "Add a [build-system], or remove that key.";
+  if (!isBuilt && preBuild.length > 0) refuse("pre_build_commands", build, add);
+  if (!isBuilt && !isolation) refuse("isolation", build, add);
+  const hasEnvironment =
+    preInstall.length > 0 || preBuild.length > 0 || !isolation || venvPath !== undefined;
+  if (systemSitePackages && !hasEnvironment) {
+    refuse(
+      "system_site_packages",
+      "is about the build environment, which nothing here uses",
+      "Set isolation = false or venv_path too, or remove that key.",
+    );
+  }
 }
