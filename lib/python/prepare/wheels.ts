@@ -1,6 +1,6 @@
 /** All wheels of a package in the order of events: commands, resolution, build environment, commands, the project's own build. */
-import { FormatError } from "../../base/mod.ts";
-import { sha256Hex } from "../../codec/mod.ts";
+import { FormatError, UsageError } from "../../base/mod.ts";
+import { sha256File, sha256Hex } from "../../codec/mod.ts";
 import type { PythonProject } from "../project/project.ts";
 import type { LockTarget } from "../resolve/pylock.ts";
 import {
@@ -12,7 +12,7 @@ import {
 import type { Resolver } from "../resolve/uv.ts";
 import { withoutExcluded } from "../wheel/exclude.ts";
 import { pthNotes } from "../wheel/pth.ts";
-import type { StagedWheel } from "../wheel/site.ts";
+import { type StagedWheel, stageWheel } from "../wheel/site.ts";
 import {
   finishPreparation,
   prepareBuild,
@@ -47,19 +47,26 @@ export async function collectWheels(
   const { root, build } = project;
   refuseIdleKeys(project, options.isBuilt);
   const preparation = await prepareBuild(ctx, project, python, options);
-  const { venv, sources: prepared, notes } = preparation;
+  const { venv, sources: prepared } = preparation;
   const sources = options.isBuilt ? await sourceHash(root) : undefined;
   const detailed: ResolveOptions = {
     ...how,
+    // A lock in the place of a manifest is meant to be followed.
+    frozen: how.frozen || project.lock !== undefined,
     ...(prepared !== undefined && { prepared: { root, folder: prepared } }),
     ...(venv && !build.environment.isolation && { environment: { root, python: venv.python } }),
   };
-  const named: Resolver = { ...resolver, variables: variablesOf(project, options.platform) };
+  const named: Resolver = {
+    ...resolver,
+    ...(build.usePip && { usePip: true, uv: refuseUv }),
+    variables: variablesOf(project, options.platform),
+  };
   const resolution = await resolveDependencies(named, project, target, detailed);
   await finishPreparation(ctx, project, python, preparation, resolution.wheels, options);
-  const own = options.isBuilt ? await buildProject(named, root, detailed) : undefined;
+  const own = await ownWheel(named, project, detailed, options.isBuilt);
   if (venv && own && options.isNative && build.environment.venvPath !== undefined)
     await fillVenv(venv, python, [own]);
+  const notes = [...preparation.notes, ...resolution.notes];
   const { wheels, unused } = withoutExcluded(resolution.wheels, build.environment.excludeFromDeps);
   for (const glob of unused)
     notes.push(`build.exclude_from_deps: no file of the dependencies matches ${glob}`);
@@ -70,6 +77,29 @@ export async function collectWheels(
     ...(sources !== undefined && { sources }),
     notes,
   };
+}
+
+/** The project's own wheel: the one that it is, or the one that it is built to. */
+async function ownWheel(
+  resolver: Resolver,
+  project: PythonProject,
+  options: ResolveOptions,
+  isBuilt: boolean,
+): Promise<StagedWheel | undefined> {
+  const { wheel } = project;
+  if (wheel !== undefined) return await stageWheel(resolver.ctx, wheel, await sha256File(wheel));
+  return isBuilt ? await buildProject(resolver, project.root, options) : undefined;
+}
+
+/** With `use_pip` nothing may start uv, also where only it would know an answer. */
+async function refuseUv(): Promise<never> {
+  throw new UsageError(
+    "USE_PIP_UV",
+    "build.use_pip forbids uv, which would be asked for the index now",
+    {
+      hint: "Name the index with --index-url or build.index_url.",
+    },
+  );
 }
 
 /** Names what the project sets for builds; empty when it sets nothing. */

@@ -29,7 +29,7 @@ export async function runUv(
   { ctx, uv: find }: UvUser,
   argv: string[],
   call: UvCall,
-): Promise<{ stdout: string }> {
+): Promise<{ stdout: string; stderr: string }> {
   const settings = settingsOf(ctx);
   const global = [
     "--no-progress",
@@ -46,8 +46,8 @@ export async function runUv(
     timeoutMs: 1_800_000,
     ...(call.input === undefined ? {} : { input: call.input }),
   });
-  if (code === 0) return { stdout: new TextDecoder().decode(stdout) };
   const words = scrubbed(new TextDecoder().decode(stderr), settings);
+  if (code === 0) return { stdout: new TextDecoder().decode(stdout), stderr: words };
   throw uvFailure(call.what, code, words, ctx.offline);
 }
 
