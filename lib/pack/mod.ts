@@ -5,6 +5,8 @@ export { DeltaHeader } from "./delta/file.ts";
 export { type DeltaInfo, inspectDelta } from "./delta/inspect.ts";
 export { type Demo, DEMOS, makeDemo } from "./demo/demo.ts";
 export { detectProject, type Detected, writeManifest } from "./manifest/init.ts";
+export { type JudgedRelease, judgeRelease } from "./release/judge.ts";
+export { readRelease, RELEASE_ENDING, ReleasePackage } from "./release/manifest.ts";
 export { type Judged, judgePackage, type JudgeOptions } from "./seal/judge.ts";
 export { loadProject } from "./manifest/load.ts";
 export type { PackedOutput, PackedSlot, PackOptions, PackReport } from "./options.ts";

@@ -57,5 +57,7 @@ export interface PackReport {
   notes: string[];
   dryRun: boolean;
   /** Of a Python project: what the resolution and the layout found. */
+  /** Path of the signed manifest that binds the packages of several platforms. */
+  release?: string;
   python?: unknown;
 }

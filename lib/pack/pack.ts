@@ -20,7 +20,8 @@ import { formatOperations, signPackage, writePackage } from "../pspf/mod.ts";
 import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
 import type { Project } from "./manifest/project.ts";
 import type { PackedOutput, PackOptions, PackReport } from "./options.ts";
-import { type Output, planOutputs } from "./output.ts";
+import { type Output, planOutputs, planRelease } from "./output.ts";
+import { writeRelease } from "./release/manifest.ts";
 import { compatProject, compatSlot } from "./seal/compat.ts";
 import { chooseKey, type ChosenKey } from "./seal/keys.ts";
 import { writerManifest } from "./seal/manifest.ts";
@@ -81,6 +82,8 @@ export async function packProject(
     planned.push(await naming(project.manifest, plan(ctx, project, output, scope)));
   }
   report.outputs = planned.map(describe);
+  const release = planned[0] && planRelease(planned[0].project, outputs, options.force === true);
+  if (release !== undefined) report.release = release;
   if (options.dryRun) return report;
   const signer = known ?? (await key.open());
   report.key.fingerprint = keyFingerprint(signer.publicKey);
@@ -89,7 +92,26 @@ export async function packProject(
   for (const [i, item] of planned.entries()) {
     report.outputs[i] = await write(ctx, item, signer, options, scratch);
   }
+  if (release !== undefined) await bind(release, planned, report, signer, options);
   return report;
+}
+
+/** The release manifest comes last: whoever finds it finds every package that it names. */
+async function bind(
+  path: string,
+  planned: readonly Planned[],
+  report: PackReport,
+  signer: Signer,
+  options: PackOptions,
+): Promise<void> {
+  const { name, version } = (planned[0] as Planned).project.package;
+  const packages = report.outputs.map(({ path: file, platform, size = 0, identity = "" }) => ({
+    path: file,
+    platform,
+    size,
+    identity,
+  }));
+  await writeRelease(path, { name, version, packages }, signer, { force: options.force === true });
 }
 
 /** Errors about slots, programs and placeholders say which manifest they are about. */

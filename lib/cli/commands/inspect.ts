@@ -16,6 +16,7 @@ import {
 } from "../inspect/dependencies.ts";
 import { describe, Head, overview, slotDetails, slotList } from "../inspect/head.ts";
 import { describeSizes, renderSizes, Sizes } from "../inspect/sizes.ts";
+import { describeRelease, isRelease, ReleaseHead, renderRelease } from "../release.ts";
 import { printable } from "../view.ts";
 
 const VIEWS = ["slots", "compression", "sizes", "deps", "tree"] as const;
@@ -37,7 +38,11 @@ export default command({
   description:
     "Reads the head of the package only; `verify` also checks the contents. Damaged and unsigned packages are shown, with what is wrong.",
   args: {
-    file: { type: "positional", valueHint: "FILE", description: "The package" },
+    file: {
+      type: "positional",
+      valueHint: "FILE",
+      description: "The package, or a release manifest",
+    },
     slots: { type: "boolean", description: "Every field of every slot" },
     compression: { type: "boolean", description: "How the slots are stored, and what that saves" },
     sizes: { type: "boolean", description: "Where the bytes are; with --verbose every small part" },
@@ -66,8 +71,12 @@ export default command({
     ["sealift inspect app.psp --html sizes.html", "Where the bytes are, as a page"],
     ["sealift inspect app.psp --deps", "The Python distributions inside"],
   ],
-  data: Data,
+  data: v.union([Data, ReleaseHead]),
   async run(context, args) {
+    if (isRelease(args.file)) {
+      const asked = (["html", "why", ...VIEWS] as const).find((name) => args[name]);
+      return await describeRelease(args.file, asked);
+    }
     const pkg = await openPackage(args.file, { lenient: true });
     let head: Head;
     try {
@@ -97,6 +106,7 @@ export default command({
     return data;
   },
   render(data, view) {
+    if ("kind" in data) return renderRelease(data, view);
     const { show } = data;
     const parts = [
       show.includes("slots") && slotDetails(data, view),

@@ -38,6 +38,8 @@ const Data = v.strictObject({
     fingerprint: v.optional(v.string()),
   }),
   outputs: v.array(Output),
+  /** The signed manifest that binds the packages of several platforms. */
+  release: v.optional(v.string()),
   notes: v.array(v.string()),
   /** Of a Python project: interpreter, resolution and layout. */
   python: v.optional(v.unknown()),
@@ -73,7 +75,8 @@ export default command({
       type: "string",
       repeat: true,
       valueHint: "P",
-      description: "For which system, such as linux_amd64; several make several packages",
+      description:
+        "For which system, such as linux_amd64; several make several packages and a release manifest that binds them",
     },
     launcher: {
       type: "enum",
@@ -215,7 +218,10 @@ export default command({
     };
   },
   render: (data, view) =>
-    data.outputs.map((output) => renderOutput(data, output, view)).join("\n\n"),
+    [
+      ...data.outputs.map((output) => renderOutput(data, output, view)),
+      ...(data.release === undefined ? [] : [renderWritten(data, data.release, view, "bound by")]),
+    ].join("\n\n"),
 });
 
 function renderOutput(data: Data, output: Data["outputs"][number], view: View): string {
@@ -226,8 +232,6 @@ function renderOutput(data: Data, output: Data["outputs"][number], view: View): 
     view.size(slot.original),
     slot.stored === undefined ? "" : view.size(slot.stored),
   ]);
-  const path = relative(process.cwd(), output.path);
-  const shown = path.startsWith("..") ? output.path : path;
   const size = output.size === undefined ? "" : `  ${view.size(output.size)}`;
   const lines = [
     `${style.bold(printable(`${data.name} ${data.version}`))} for ${output.platform}, ${output.launcher.tool}`,
@@ -235,7 +239,13 @@ function renderOutput(data: Data, output: Data["outputs"][number], view: View): 
     output.host_programs.length > 0
       ? `needs on the target: ${printable(output.host_programs.join(", "))}`
       : "",
-    data.dry_run ? `would write ${shown}` : `${style.green("packed")} ${shown}${size}`,
+    `${renderWritten(data, output.path, view, "packed")}${size}`,
   ];
   return lines.filter((line) => line !== "").join("\n");
+}
+
+function renderWritten(data: Data, file: string, { style }: View, verb: string): string {
+  const path = relative(process.cwd(), file);
+  const shown = path.startsWith("..") ? file : path;
+  return data.dry_run ? `would write ${shown}` : `${style.green(verb)} ${shown}`;
 }
