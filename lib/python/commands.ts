@@ -6,9 +6,9 @@ import { FormatError } from "../base/mod.ts";
 import type { TreeEntry } from "../codec/mod.ts";
 import { normaliseName, parseObjectReference } from "./pep/names.ts";
 import type { PythonProject } from "./project/project.ts";
-import type { Interpreter } from "./runtime/interpreter.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { startScript } from "./runtime/start.ts";
+import { layoutOf, type Target } from "./runtime/target.ts";
 import type { StagedWheel } from "./wheel/site.ts";
 
 /** The project's commands replace scripts of the same name that dependencies bring. */
@@ -31,6 +31,8 @@ export function commandsOf(
       ...own?.guiScripts,
     }),
   );
+  for (const [name, { reference }] of Object.entries(project.entries))
+    commands.set(name, reference);
   if (project.entryPoint !== undefined && commandFor(project.entryPoint, commands) === undefined) {
     const name = commands.has(project.packageName)
       ? `${project.packageName}-entry`
@@ -120,18 +122,21 @@ export function checkEntryPoints(
   commands: Map<string, string>,
   entries: TreeEntry[],
   runtime: Runtime,
-  python: Interpreter,
+  target: Target,
 ): void {
   const paths = new Set(entries.map((entry) => entry.path));
-  const library = `lib/python${python.minor.join(".")}/`;
+  const { library, modules } = layoutOf(target);
   for (const entry of runtime.entries)
-    if (entry.path.startsWith(library)) paths.add(entry.path.slice(library.length));
+    if (entry.path.startsWith(`${library}/`)) paths.add(entry.path.slice(library.length + 1));
   for (const [name, reference] of commands) {
     const { module } = parseObjectReference(reference, name);
     const path = module.replaceAll(".", "/");
     const found =
       [`${path}.py`, `${path}/__init__.py`].some((p) => paths.has(p)) ||
-      entries.some((entry) => entry.path.startsWith(`${path}.`) && entry.path.endsWith(".so"));
+      entries.some(
+        (entry) =>
+          entry.path.startsWith(`${path}.`) && modules.some((end) => entry.path.endsWith(end)),
+      );
     if (found) continue;
     throw new FormatError(
       "ENTRY_MODULE",

@@ -15,6 +15,7 @@ import {
   parseObjectReference,
 } from "../pep/names.ts";
 import { type BuildSettings, buildSettings, BuildTable } from "./build-table.ts";
+import { type Entries, EntryTable, readEntries } from "./entry-table.ts";
 import { FullText, Text } from "./fields.ts";
 import { type DependencyGroups, readGroups } from "./groups.ts";
 import { PythonTable, type PythonWishes, pythonWishes } from "./python-table.ts";
@@ -28,6 +29,7 @@ export const pythonTables = {
   python: v.optional(PythonTable),
   build: v.optional(BuildTable),
   runtime: v.optional(RuntimeTable),
+  entries: v.optional(EntryTable),
 };
 
 export interface PythonProject {
@@ -47,6 +49,10 @@ export interface PythonProject {
   /** Extra → requirements; absent when only the build backend knows them. */
   extras?: Record<string, string[]>;
   groups: DependencyGroups;
+  /** The lock that was named in place of a manifest, absolute: versions come from it. */
+  lock?: string;
+  /** The application as a finished wheel, absolute: nothing is built. */
+  wheel?: string;
   /** The build backend knows the dependencies. */
   dynamicDependencies: boolean;
   /** `[tool.uv.sources]`, which may name folders beside this one. */
@@ -55,6 +61,8 @@ export interface PythonProject {
   scripts: Record<string, string>;
   guiScripts: Record<string, string>;
   entryPoint?: string;
+  /** Further commands, some with a Python of their own. */
+  entries: Entries;
   /** `[build-system]`, or uv's `package`; undefined = look at the folder. */
   isPackage?: boolean;
   python: PythonWishes;
@@ -115,6 +123,7 @@ export function readPyproject(
     python: pythonWishes(own.python),
     build: buildSettings(own.build),
     runtime: runtimeSettings(own.runtime),
+    entries: readEntries(own.entries, `${manifest}: tool.${table}.entries`),
     ...(project.version !== undefined && { version: project.version }),
     ...(project.description !== undefined && { description: project.description }),
     ...(license !== undefined && { license }),
