@@ -17,6 +17,7 @@ import {
 } from "../base/mod.ts";
 import { hostPlatform } from "../launcher/mod.ts";
 import { formatOperations, signPackage, writePackage } from "../pspf/mod.ts";
+import type { PackedPython } from "../python/mod.ts";
 import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
 import type { Project } from "./manifest/project.ts";
 import type { PackedOutput, PackOptions, PackReport } from "./options.ts";
@@ -48,6 +49,7 @@ interface Planned {
   slots: StagedSlot[];
   stub: Stub;
   hostPrograms: string[];
+  python?: PackedPython;
 }
 
 /**
@@ -146,7 +148,10 @@ function emptyReport(project: Project, key: ChosenKey, options: PackOptions): Pa
 
 const PYTHON_FLAGS = {
   python: "--python",
+  pythonSource: "--python-source",
   frozen: "--frozen",
+  extras: "--extra",
+  groups: "--group",
   indexUrl: "--index-url",
   extraIndexUrls: "--extra-index-url",
   trustedHosts: "--trusted-host",
@@ -156,8 +161,8 @@ const PYTHON_FLAGS = {
 
 /** What has no effect is an error: its author expects one. */
 function refusePythonOptions(project: Project, options: PackOptions): void {
-  const { python, frozen, index = {} } = options;
-  const given = { python, frozen: frozen || undefined, ...index };
+  const { python, pythonSource, frozen, extras, groups, index = {} } = options;
+  const given = { python, pythonSource, frozen: frozen || undefined, extras, groups, ...index };
   const [name] = Object.entries(given).find(([, value]) => [value ?? []].flat().length > 0) ?? [];
   const flag = name === undefined ? undefined : PYTHON_FLAGS[name as keyof typeof given];
   if (flag === undefined) return;
@@ -208,7 +213,10 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
     scratch: scope.scratch,
     compression: override ?? compression,
     python: options.python,
+    source: options.pythonSource,
     frozen: options.frozen,
+    extras: options.extras,
+    groups: options.groups,
     index: options.index,
     dryRun: options.dryRun,
     report,
@@ -228,10 +236,11 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
     options.launcherBin,
     platform,
   );
-  return { output, project, slots, stub, hostPrograms };
+  const { python } = staged;
+  return { output, project, slots, stub, hostPrograms, ...(python && { python }) };
 }
 
-function describe({ output, slots, stub, hostPrograms }: Planned): PackedOutput {
+function describe({ output, slots, stub, hostPrograms, python }: Planned): PackedOutput {
   return {
     platform: output.platform,
     path: output.path,
@@ -243,6 +252,7 @@ function describe({ output, slots, stub, hostPrograms }: Planned): PackedOutput 
       original: bytes,
     })),
     hostPrograms,
+    ...(python && { python }),
   };
 }
 

@@ -8,6 +8,8 @@ export {
   stagePython,
 } from "./stage.ts";
 export type { IndexWishes } from "./project/index-keys.ts";
+export type { PackedPython } from "./application/report.ts";
+export type { PythonSource } from "./project/python-table.ts";
 export { findTool } from "./resolve/tools.ts";
 export { type Interpreter, probePython } from "./runtime/interpreter.ts";
 export { markerEnvironment, type MarkerEnvironment } from "./pep/marker.ts";

@@ -23,6 +23,8 @@ const Output = v.strictObject({
   ),
   /** Programs that the target machine must have. */
   host_programs: v.array(v.string()),
+  /** Of a Python project: version, program and least system of its interpreter. */
+  python: v.optional(v.unknown()),
   size: v.optional(v.number()),
   identity: v.optional(v.string()),
 });
@@ -130,7 +132,27 @@ export default command({
       group: "Python",
       description: "Which interpreter goes in",
     },
+    "python-source": {
+      type: "enum",
+      group: "Python",
+      options: ["any", "local", "managed"],
+      description: "Where it comes from: this machine, or one that uv fetches; default any",
+    },
     frozen: { type: "boolean", group: "Python", description: "Take versions from the lock only" },
+    extra: {
+      type: "string",
+      repeat: true,
+      valueHint: "NAME",
+      group: "Python",
+      description: "An extra of the project that goes in",
+    },
+    group: {
+      type: "string",
+      repeat: true,
+      valueHint: "NAME",
+      group: "Python",
+      description: "A dependency group that goes in",
+    },
     "index-url": {
       type: "string",
       valueHint: "URL",
@@ -197,7 +219,10 @@ export default command({
       validateBeforeSign: args["validate-before-sign"],
       testCommand: args["test-command"],
       python: args.python,
+      pythonSource: args["python-source"],
       frozen: args.frozen,
+      extras: args.extra,
+      groups: args.group,
       index: {
         indexUrl: args["index-url"],
         extraIndexUrls: args["extra-index-url"],
