@@ -47,6 +47,10 @@ export const commands: CommandTable = {
     summary: "Take every slot out of a package",
     load: () => import("./commands/extract-all.ts"),
   },
+  diff: {
+    summary: "Say what changed between two packages",
+    load: () => import("./commands/diff.ts"),
+  },
   delta: {
     summary: "The update from one package to the next, as a small file",
     verbs: {

@@ -1,4 +1,5 @@
 /** Project → package: manifests, staging, sealing, and what is done with a finished package. The face of the room. */
+export { type Comparison, comparePackages, GROUPS as COMPARED_GROUPS } from "./compare/compare.ts";
 export { type AppliedDelta, applyDelta, type ApplyOptions } from "./delta/apply.ts";
 export { createDelta, type CreatedDelta, type CreateOptions } from "./delta/create.ts";
 export { DeltaHeader } from "./delta/file.ts";

@@ -85,6 +85,10 @@ export default command({
   examples: [
     ["sealift verify app.psp", "Check every byte"],
     ["sealift verify app.psp --json", "The same for a program"],
+    [
+      "sealift verify report-1.4.0.release.json --platform linux_amd64",
+      "A release, and its package for this system",
+    ],
   ],
   data: v.union([PackageVerdict, ReleaseVerdict]),
   async run(context, args) {

@@ -29,15 +29,17 @@ const MAX_TEXTS = 256 << 20;
 
 /**
  * @param wanted which files' texts are kept
+ * @param slots which slots are read; default: all
  * @throws FormatError `REPORT_SIZE` for texts beyond 16 MiB, or 256 MiB together; what reading a slot throws
  */
 export async function readContents(
   pkg: Package,
   wanted: (path: string) => boolean = () => false,
+  slots: readonly PackageSlot[] = pkg.slots,
 ): Promise<SlotContents[]> {
   const budget = { left: MAX_TEXTS };
   const contents: SlotContents[] = [];
-  for (const slot of pkg.slots) contents.push(await readSlot(pkg, slot, wanted, budget));
+  for (const slot of slots) contents.push(await readSlot(pkg, slot, wanted, budget));
   return contents;
 }
 
