@@ -8,6 +8,8 @@ export {
   stagePython,
 } from "./stage.ts";
 export type { IndexWishes } from "./project/index-keys.ts";
+export { setupAsProject, setupName } from "./project/setup-py.ts";
+export { wheelAsProject } from "./project/wheel-file.ts";
 export type { PackedPython } from "./application/report.ts";
 export type { PythonSource } from "./project/python-table.ts";
 export { findTool } from "./resolve/tools.ts";

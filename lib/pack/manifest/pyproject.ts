@@ -3,7 +3,7 @@
  * `[tool.sealift]` or, with the same meaning, `[tool.flavor]`. Without `[project]` it is a manifest like any other.
  */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import * as v from "valibot";
 
@@ -11,6 +11,7 @@ import type { PythonProject } from "../../python/mod.ts";
 import { checkManifest, manifestError, type ManifestText } from "./_issues.ts";
 import { loadProgram, sharedParts } from "./program.ts";
 import { type Project, rootOf, type SlotSpec } from "./project.ts";
+import { hasSetup, setupDocument } from "./python-files.ts";
 import { sharedTables } from "./schema.ts";
 
 /** What `isolated` takes out of the program's environment. */
@@ -22,9 +23,7 @@ const ISOLATED = [
   "VIRTUAL_ENV",
 ];
 
-/** Also for a folder with a setup.py and nothing else. */
-export const NO_PROJECT =
-  'A Python application needs [project] with name and version; what setup.py says goes into dynamic = ["version", "dependencies", "scripts"].';
+const NO_PROJECT = "A Python application needs [project] with name and version, or a setup.py.";
 
 type Table = Record<string, unknown>;
 
@@ -38,22 +37,66 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
       "Keep one of the two tables.",
     );
   }
-  const name = tools.flavor === undefined ? "sealift" : "flavor";
+  const name = tools.flavor === undefined ? ("sealift" as const) : ("flavor" as const);
   const at: ManifestText = { ...where, at: ["tool", name] };
   const own = (tools[name] ?? {}) as Table;
   if (document.project === undefined && own.package !== undefined) return loadProgram(own, at);
   if (document.project === undefined && tools.poetry === undefined) {
-    throw manifestError(where, ["project"], "is missing", NO_PROJECT);
+    const root = rootOf(where);
+    if (!hasSetup(root)) throw manifestError(where, ["project"], "is missing", NO_PROJECT);
+    const setup = { ...document, ...(await setupDocument(root)) };
+    return await loadPython(setup, own, {
+      table: name,
+      at,
+      manifest: setupManifest(root, where.file),
+    });
   }
+  return await loadPython(document, own, { table: name, at, manifest: where.file });
+}
 
+/** The facts stand there, and so does what a build can be asked for them. */
+function setupManifest(root: string, otherwise: string): string {
+  const path = join(root, "setup.py");
+  return existsSync(path) ? path : otherwise;
+}
+
+/** A finished wheel as the application: its name says what it is, its metadata the rest. */
+export async function loadWheel(file: string): Promise<Project> {
+  const { readPyproject, wheelAsProject } = await import("../../python/mod.ts");
+  const python = readPyproject({ project: wheelAsProject(file) }, file);
+  return {
+    kind: "python",
+    manifest: file,
+    root: dirname(file),
+    package: packageOf(python),
+    slots: [],
+    setup: [],
+    notes: [],
+    python: { ...python, isPackage: false, wheel: file },
+  };
+}
+
+/** A project that was named by its lock. */
+export function withLock(project: Project, lock: string): Project {
+  return project.python === undefined
+    ? project
+    : { ...project, python: { ...project.python, lock } };
+}
+
+/** Which table of a document counts, and the file that messages and builds are about. */
+interface Place {
+  table: "sealift" | "flavor";
+  at: ManifestText;
+  manifest: string;
+}
+
+async function loadPython(document: Table, own: Table, place: Place): Promise<Project> {
+  const { table: name, at, manifest } = place;
+  const tools = (document.tool ?? {}) as Table;
   const { readPyproject } = await import("../../python/mod.ts");
   const { table, isolated } = withoutIsolated(structuredClone(own), at);
   const shared = sharedParts(checkManifest(await toolTable(), table, at), at);
-  const python = readPyproject(
-    { ...document, tool: { ...tools, [name]: table } },
-    where.file,
-    name,
-  );
+  const python = readPyproject({ ...document, tool: { ...tools, [name]: table } }, manifest, name);
   const starts = shared.execution?.argv
     ? "argv"
     : shared.execution?.command
@@ -70,8 +113,8 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
   const tests = python.build.environment.includeTests ? [testsSlot(shared.slots, at)] : [];
   return {
     kind: "python",
-    manifest: where.file,
-    root: rootOf(where),
+    manifest,
+    root: dirname(manifest),
     package: packageOf(python),
     ...shared,
     slots: [...shared.slots, ...tests],

@@ -89,7 +89,7 @@ function requirementsOf(project: PythonProject, options: ResolveOptions): Requir
     [project.dependencies, additions, extras, rest.files].every((list) => list.length === 0) &&
     !dynamic;
   if (isEmpty) return undefined;
-  if (namesItself(project)) {
+  if (namesItself(project) || project.isListed === true) {
     const lines = [
       ...project.dependencies,
       ...extras.flatMap((name) => extraLines(project.extras, name)),

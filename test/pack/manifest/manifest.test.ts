@@ -210,15 +210,10 @@ directories = [{ path = "{workenv}/var", mode = "0700" }]
 });
 
 describe("pyproject.toml", () => {
-  test("without a project says what a Python application needs, also beside a bare setup.py", async () => {
+  test("without a project says what a Python application needs", async () => {
     expect(
       await refusal('[build-system]\nrequires = ["setuptools"]\n', "pyproject.toml"),
     ).toContain("/pyproject.toml: project is missing | A Python application needs [project]");
-    using project = folder();
-    const root = project.put({ "setup.py": "from setuptools import setup\nsetup()\n" });
-    expect(await problem(() => loadProject(root))).toContain(
-      "Write a pyproject.toml. A Python application needs [project]",
-    );
   });
 
   const PROJECT = '[project]\nname = "tool"\nversion = "2.0"\n';
