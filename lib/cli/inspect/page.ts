@@ -154,7 +154,7 @@ function escaped(text: string): string {
   return text
     .replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c)
     .replace(
-      /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+      /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
       (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`,
     );
 }

@@ -54,14 +54,9 @@ function extraNames(text: string): string[] {
   return [...new Set(names.filter(Boolean).map(normaliseName))].sort();
 }
 
-/** Whether `version` fits. What is no specifier of PEP 440 is not judged. */
+/** Whether `version` fits (PEP 440). A malformed specifier fits nothing. */
 export function fitsRequirement(version: string, { specifier }: Requirement): boolean {
-  if (specifier === "") return true;
-  try {
-    return satisfies(version, specifier, { prereleases: true });
-  } catch {
-    return true;
-  }
+  return specifier === "" || satisfies(version, specifier, { prereleases: true });
 }
 
 /** As one would write it, without the marker: `requests[socks]>=2.22`. */

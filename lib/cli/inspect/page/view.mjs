@@ -129,7 +129,7 @@ function bytes(n) {
 /** Control and directional characters, which could make a name look like another one, are shown as such. */
 const shown = (text) =>
   text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (c) => `\\u{${c.codePointAt(0).toString(16)}}`,
   );
 
