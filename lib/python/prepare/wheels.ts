@@ -11,7 +11,7 @@ import {
 } from "../resolve/resolve.ts";
 import type { Resolver } from "../resolve/uv.ts";
 import { withoutExcluded } from "../wheel/exclude.ts";
-import { pthNotes } from "../wheel/pth.ts";
+import { startNotes } from "../wheel/pth.ts";
 import { type StagedWheel, stageWheel } from "../wheel/site.ts";
 import {
   finishPreparation,
@@ -70,7 +70,7 @@ export async function collectWheels(
   const { wheels, unused } = withoutExcluded(resolution.wheels, build.environment.excludeFromDeps);
   for (const glob of unused)
     notes.push(`build.exclude_from_deps: no file of the dependencies matches ${glob}`);
-  notes.push(...pthNotes(own === undefined ? wheels : [own, ...wheels]));
+  notes.push(...startNotes(own === undefined ? wheels : [own, ...wheels]));
   return {
     resolution: { ...resolution, wheels },
     own,

@@ -5,15 +5,17 @@ import { isAbsolute, join } from "node:path";
 import { quoted } from "../../base/mod.ts";
 import type { StagedWheel } from "./site.ts";
 
+const STARTERS = /^(?:[^/]+\.pth|(?:site|user)customize\.py)$/;
 /** Larger ones are not read: what they do is not said. */
 const MAX_READ = 1 << 20;
 
-/** One sentence for each `.pth` file of `wheels`: who brings it, and what it does. */
-export function pthNotes(wheels: StagedWheel[]): string[] {
+/** One sentence for each file of `wheels` that acts at every start: who brings it, and what it does. */
+export function startNotes(wheels: StagedWheel[]): string[] {
   return wheels.flatMap((wheel) =>
     wheel.files
-      .filter(({ scheme, path }) => scheme === "site" && /^[^/]+\.pth$/.test(path))
+      .filter(({ scheme, path }) => scheme === "site" && STARTERS.test(path))
       .map(({ path, member, size }) => {
+        if (path.endsWith(".py")) return `${wheel.name} brings ${path}, which runs at every start`;
         const file = join(wheel.folder, "files", member);
         const lines = size > MAX_READ ? [] : readFileSync(file, "utf8").split(/\r?\n/);
         return `${wheel.name} brings ${path}, which ${effect(lines)}`;

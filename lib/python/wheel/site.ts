@@ -24,7 +24,7 @@ import {
 import { recordBytes, unpackWheel, type WheelFile, type WheelInfo } from "./wheel.ts";
 
 /** Raised when unpacking or compiling the same wheel would give another result. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** A file of a wheel; `source` is set when another file stands for it. */
 export interface StagedFile extends WheelFile {

@@ -223,6 +223,19 @@ describe.skipIf(findProgram("python3") === undefined)("compileBytecode()", () =>
   });
 });
 
+test.skipIf(findProgram("python3") === undefined)(
+  "a source whose bytecode would have too long a name has none",
+  async () => {
+    using folder = scratch();
+    const name = `${"n".repeat(250)}.py`;
+    writeFileSync(join(folder.path, name), "");
+    const target = join(folder.path, bytecodePath(name, "cpython-311", 0));
+    const job = { source: join(folder.path, name), name, target };
+    const kind = { level: 0, docstrings: true } as const;
+    expect(await compileBytecode(findProgram("python3") ?? "", [job], kind)).toEqual([job.source]);
+  },
+);
+
 describe.skipIf(findProgram("python3") === undefined)("bytecode without docstrings", () => {
   const source = `"""module"""
 "second"
