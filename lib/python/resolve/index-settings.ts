@@ -28,6 +28,8 @@ export interface IndexSettings {
   trusted: string[];
   /** Absolute; certificates that stand for the system's. */
   caFile?: string;
+  /** Silence after which a connection is given up, when the user says so. */
+  idleMs?: number;
   /** For files and redirects on other hosts. netrc's `default` is for indexes only: it would follow every link. */
   netrc(host: string): Login | undefined;
 }
@@ -84,12 +86,14 @@ export function indexSettings(
     file(options.caFile, ".") ??
     file(env.SSL_CERT_FILE || undefined, ".") ??
     file(wishes.caFile, root);
+  const seconds = Number(env.UV_HTTP_TIMEOUT ?? env.UV_REQUEST_TIMEOUT ?? env.HTTP_TIMEOUT ?? 0);
   return {
     ...(main !== undefined && { main: address(main, env, netrc) }),
     extra: extra.filter((a, i) => extra.findIndex((b) => b.url === a.url) === i),
     findLinks: [...new Set(links)],
     trusted: [...new Set(trusted)],
     ...(caFile !== undefined && { caFile }),
+    ...(seconds > 0 && { idleMs: seconds * 1000 }),
     netrc: (host) => (host === "" ? undefined : netrc.get(host)),
   };
 }
