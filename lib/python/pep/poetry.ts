@@ -75,7 +75,7 @@ export function specifiersOf(constraint: string, where: string): string[] {
   return alternatives.includes("") ? [] : alternatives;
 }
 
-const PIECE = /(\^|~=|~|===|==|!=|<=|>=|<|>|=)?\s*([A-Za-z0-9*][A-Za-z0-9.!+*_-]*)/y;
+const PIECE = /(\^|~=|~|===|==|!=|<=|>=|<|>|=)?\s*(\*|v?\d[A-Za-z0-9.!+*_-]*)/y;
 
 function conjunction(part: string, where: string): string {
   const pieces: string[] = [];
