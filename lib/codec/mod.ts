@@ -13,6 +13,7 @@ export { type Encoder, type Op, PlanReader, PlanWriter, type Segment } from "./d
 export { type DeltaSource, rebuild, type RebuildInput } from "./delta/rebuild.ts";
 export { compareNames, parentOf, type EntryType, type TreeEntry } from "./entry.ts";
 export { extractTar, type Extracted, type ExtractOptions } from "./extract.ts";
+export { Garbage } from "./garbage.ts";
 export { gunzipBounded, gzipStored, isGzipStored } from "./gzip.ts";
 export {
   Sha256,

@@ -40,7 +40,6 @@ const DICTIONARY_MAGIC = 0xec30a437;
 /** Levels: small runs are searched thoroughly; for larger ones that would cost memory and much time. */
 const SMALL = 1 << 18;
 const [THOROUGH, QUICK] = [19, 9];
-const GARBAGE = 16 << 20;
 
 /** Ops for the new bytes `start` to `end`; `spans` covers them, in order and without gaps. */
 export async function describe(
@@ -86,8 +85,6 @@ function clip(span: Span, start: number, end: number): Span {
 }
 
 class Describer {
-  #garbage = 0;
-
   constructor(
     private readonly options: DescribeOptions,
     private readonly ops: Op[],
@@ -153,7 +150,6 @@ class Describer {
       offset++;
     }
     const frame = dictionary.length === 0 ? bytes : difference(bytes, dictionary);
-    this.#tidy(bytes.length + window);
     if (frame.length >= bytes.length) return await this.#literalBytes(bytes);
     await this.options.diff(frame);
     append(this.ops, {
@@ -180,13 +176,6 @@ class Describer {
   async #literalBytes(bytes: Uint8Array): Promise<void> {
     await this.options.literal(bytes);
     append(this.ops, { kind: "literal", length: bytes.length });
-  }
-
-  #tidy(bytes: number): void {
-    this.#garbage += bytes;
-    if (this.#garbage < GARBAGE) return;
-    this.#garbage = 0;
-    Bun.gc(true);
   }
 }
 

@@ -3,6 +3,7 @@ import { constants, zstdDecompressSync } from "node:zlib";
 
 import { EnvironmentError } from "../../base/mod.ts";
 import { ByteSource } from "../_source.ts";
+import { Garbage } from "../garbage.ts";
 import { Sha256 } from "../hash.ts";
 import { encode } from "./encode.ts";
 import { badPlan, type Op, PlanReader, type Segment } from "./plan.ts";
@@ -24,8 +25,6 @@ export interface RebuildInput {
 }
 
 const PIECE = 1 << 20;
-/** Buffers of the native side that may be let go of before the collector is asked to. */
-const GARBAGE = 16 << 20;
 
 /**
  * Hands the new bytes to `write`, each piece valid until it returns. `FormatError("DELTA_PLAN")` for a plan that cannot be followed or does not
@@ -64,7 +63,9 @@ async function writeEncoded(
     if (stored > segment.stored) throw otherEngine(segment);
     hash.update(piece);
     await write(piece);
+    maker.garbage.add(piece.length);
   }
+  maker.garbage.add(plain);
   const isSame =
     stored === segment.stored && Buffer.compare(hash.digest(), segment.sha256 as Uint8Array) === 0;
   if (!isSame) throw otherEngine(segment);
@@ -87,7 +88,7 @@ class Maker {
   readonly #literals: ByteSource;
   readonly #diffs: ByteSource;
   readonly #stored: ByteSource;
-  #garbage = 0;
+  readonly garbage = new Garbage();
 
   constructor(private readonly input: RebuildInput) {
     this.plan = new PlanReader(input.plan);
@@ -131,7 +132,6 @@ class Maker {
         const patch = await this.#diffs.take(op.patch);
         if (patch.length < op.patch) throw badPlan("it uses more than is carried");
         yield undiff(old, patch, op.length);
-        this.#tidy(op.span + op.length);
       }
     }
   }
@@ -141,14 +141,6 @@ class Maker {
     if (source === undefined) throw badPlan("it names a source that there is not");
     if (offset + length > source.size) throw badPlan("it reads behind the end of a source");
     return await source.read(offset, length);
-  }
-
-  /** The collector does not feel how much native memory hangs on small objects. */
-  #tidy(bytes: number): void {
-    this.#garbage += bytes;
-    if (this.#garbage < GARBAGE) return;
-    this.#garbage = 0;
-    Bun.gc(true);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 
-import { type DeltaSource, unzstdChunks } from "../../codec/mod.ts";
+import { type DeltaSource, Garbage, unzstdChunks } from "../../codec/mod.ts";
 import { decodedSlot, type Package, type PackageSlot } from "../../pspf/mod.ts";
 import { Spool } from "./spool.ts";
 
@@ -59,10 +59,13 @@ export interface SlotSource extends DeltaSource {
 }
 
 function fileSource(pkg: Package, start: number, size: number): SlotSource {
+  const garbage = new Garbage();
   return {
     size,
-    read: (offset, length) =>
-      pkg.file.read({ start: start + offset, end: start + offset + length }),
+    read: async (offset, length) => {
+      garbage.add(length);
+      return await pkg.file.read({ start: start + offset, end: start + offset + length });
+    },
     close: async () => {},
   };
 }

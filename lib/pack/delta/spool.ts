@@ -2,11 +2,13 @@
 import { type FileHandle, open } from "node:fs/promises";
 
 import { EnvironmentError, ioError } from "../../base/mod.ts";
+import { Garbage } from "../../codec/mod.ts";
 
 const PIECE = 1 << 20;
 
 export class Spool implements AsyncDisposable {
   size = 0;
+  readonly #garbage = new Garbage();
 
   private constructor(
     private readonly path: string,
@@ -36,10 +38,12 @@ export class Spool implements AsyncDisposable {
       throw ioError(error, this.path);
     }
     this.size = Math.max(this.size, position + bytes.length);
+    this.#garbage.add(bytes.length);
   }
 
   /** Exactly `length` bytes from `offset`. */
   async read(offset: number, length: number): Promise<Uint8Array> {
+    this.#garbage.add(length);
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
       const { bytesRead } = await this.handle.read(bytes, done, length - done, offset + done);
