@@ -103,7 +103,8 @@ async function collect(
   const collected = await collectWheels(resolver, project, lockTarget, how, {
     platform,
     scratch,
-    dryRun,
+    // Of several Pythons, the first one's packages are kept.
+    keepVenv: dryRun !== true && options.place.folder === "",
     isBuilt: isBuilt(project),
     isNative: choice.runs,
   });
