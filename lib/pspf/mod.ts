@@ -1,7 +1,7 @@
 /** PSPF/2025: read every dialect, write the sealed profile, verify, extract, sign. The face of the room. */
 export type { IndexBlock, Signature } from "./block.ts";
 export { COMPAT_MIN_SLOT } from "./compat.ts";
-export { type LauncherInput, quoteWords } from "./compose.ts";
+export { type LauncherInput } from "./compose.ts";
 export type { Coverage, CoverageRange } from "./coverage.ts";
 export { decodedSlot, storedSlot } from "./decode.ts";
 export { type Descriptor, type Lifecycle, LIFECYCLE_NAMES } from "./descriptor.ts";

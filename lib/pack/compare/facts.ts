@@ -1,5 +1,6 @@
 /** What the signed metadata of a package says, as names and texts that can be compared. */
-import { formatOperations, type Package, type PackageSlot, quoteWords } from "../../pspf/mod.ts";
+import { quoteWords } from "../../base/mod.ts";
+import { formatOperations, type Package, type PackageSlot } from "../../pspf/mod.ts";
 import { keyFingerprint } from "../../trust/mod.ts";
 
 type Facts = Map<string, string>;

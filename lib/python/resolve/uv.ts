@@ -5,7 +5,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { type Context, FormatError } from "../../base/mod.ts";
+import { type Context, FormatError, quoteWords } from "../../base/mod.ts";
 import type { PlatformTagsOf } from "../pep/tags.ts";
 import type { Interpreter } from "../runtime/interpreter.ts";
 import type { PythonContext } from "./index-settings.ts";
@@ -157,7 +157,9 @@ export async function buildWheel(
 /** Compiler flags behind the user's own: no debug information, source path or build id, which would differ with every build folder. */
 function reproducible(env: Context["env"], source: string): Record<string, string> {
   if (process.platform === "win32") return {};
-  const compile = `-g0 -ffile-prefix-map=${source}=.`;
+  // Build tools split these variables as a shell does.
+  const map = quoteWords([`-ffile-prefix-map=${source}=.`]);
+  const compile = `-g0 ${map}`;
   const added = (name: string, flags: string) => [env[name], flags].filter(Boolean).join(" ");
   return {
     CFLAGS: added("CFLAGS", compile),
