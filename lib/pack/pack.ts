@@ -30,6 +30,7 @@ import { findStub, type Stub } from "./seal/stub.ts";
 import { runTrial, validatePackage } from "./seal/trial.ts";
 import { type CompressionChoice, parseCompression } from "./stage/compression.ts";
 import { checkLayout } from "./stage/layout.ts";
+import { slotMemory } from "./stage/memory.ts";
 import { refuseOwnFiles } from "./stage/own.ts";
 import { addPython } from "./stage/python.ts";
 import { sourceHash } from "./stage/source-hash.ts";
@@ -308,6 +309,7 @@ async function writeFile(ctx: Context, planned: Planned, { path, signer, force, 
     epoch: sourceDateEpoch(ctx.env),
     platform: { os, arch },
     progress: ctx.progress,
+    memory: slotMemory(ctx.cacheDir),
     force,
     ...(options.jobs !== undefined && { jobs: options.jobs }),
   });

@@ -38,5 +38,6 @@ export { endsLikePackage } from "./probe.ts";
 export { openPackage, type OpenOptions } from "./reader.ts";
 export { signPackage, type Signed, type SignOptions } from "./sign.ts";
 export { type Check, type Verdict, verifyPackage, type VerifyOptions } from "./verify.ts";
+export type { SlotMemory, SlotTree } from "./stage.ts";
 export { writePackage, type WriteOptions, type Written } from "./writer.ts";
 export { parseJson } from "./json.ts";
