@@ -16,6 +16,7 @@ import { readPdmLock } from "./pdm-lock.ts";
 import { readPipfileLock } from "./pipfile-lock.ts";
 import { readPoetryLock } from "./poetry-lock.ts";
 import { readPylock } from "./pylock.ts";
+import { checkUvLock } from "./uv-lock.ts";
 import { compileLock, exportLock, type Resolver } from "./uv.ts";
 
 /** Names of locks in the order in which they count. */
@@ -101,6 +102,7 @@ const READERS: Record<Kind, (reading: Reading) => Promise<LockedPackage[]>> = {
       );
     }
     checked(project, wish);
+    checkUvLock(await readLockText(lock), lock, project);
     return readPylock(await exportLock(resolver, dirname(lock), wish), lock, target);
   },
   async pylock({ target, lock, wish }) {

@@ -29,7 +29,6 @@ import type { Resolver } from "./uv.ts";
 
 const Text = v.optional(v.string());
 const Item = v.looseObject({
-  is_yanked: v.optional(v.boolean()),
   metadata: v.looseObject({ name: v.string(), version: v.string() }),
   download_info: v.looseObject({
     url: v.string(),
@@ -70,15 +69,15 @@ export async function pipResolution(
   const argv = ["install", "--dry-run", "--ignore-installed", "--quiet", "--report", report];
   for (const file of [...files, list]) argv.push("--requirement", file);
   for (const file of constraints) argv.push("--constraint", file);
-  await pip(resolver, argv, { cwd: folder, what: "Resolving the dependencies" });
+  const warnings = await pip(resolver, argv, { cwd: folder, what: "Resolving the dependencies" });
   const { install } = parseLockText(Report, await Bun.file(report).text(), report, "JSON");
   const own = normaliseName(project.name);
   const others = install.filter(
     ({ metadata }) => !asFolder || normaliseName(metadata.name) !== own,
   );
-  const notes = others
-    .filter((item) => item.is_yanked === true)
-    .map(({ metadata }) => `${metadata.name} ${metadata.version} was withdrawn from the index`);
+  const notes = [...warnings.matchAll(YANKED)].map(([, name = "", version = "", reason = ""]) =>
+    [`${name} ${version} was withdrawn from the index`, reason].filter(Boolean).join(": "),
+  );
   return { packages: others.map((item) => locked(item, project.manifest, target)), notes };
 }
 
@@ -150,11 +149,12 @@ interface PipCall {
   program?: string | undefined;
 }
 
+/** Runs pip; gives what it wrote to its standard error. */
 async function pip(
   { ctx, python }: Pick<Resolver, "ctx" | "python">,
   argv: string[],
   call: PipCall,
-) {
+): Promise<string> {
   const settings = settingsOf(ctx);
   const offline = ctx.offline ? ["--no-index"] : [];
   const program = call.program ?? python.executable;
@@ -180,8 +180,8 @@ async function pip(
       timeoutMs: 1_800_000,
     },
   );
-  if (code === 0) return;
   const words = scrubbed(new TextDecoder().decode(stderr), settings).trim();
+  if (code === 0) return words;
   if (/No module named pip\b/.test(words)) {
     throw new EnvironmentError("PIP_MISSING", `build.use_pip: ${program} has no pip`, {
       hint: "Install it with `python -m ensurepip`, choose another Python with --python, or leave use_pip out.",
@@ -216,6 +216,8 @@ async function pip(
   });
 }
 
+const YANKED =
+  /yanked version: '([^']+)' candidate \(version (\S+)[^]*?Reason for being yanked: (?:<none given>|([^\n]*))/g;
 const UNREACHABLE =
   /Max retries exceeded|Connection (?:refused|reset|aborted)|NewConnectionError|NameResolutionError|Read timed out|SSLError|HTTPError: 5\d\d/i;
 
