@@ -4,7 +4,7 @@ import { markerEnvironment } from "../pep/marker.ts";
 import { satisfiesPython } from "../pep/specifier.ts";
 import { compatibleTags, platformTags, rankTags } from "../pep/tags.ts";
 import type { PythonContext } from "../resolve/index-settings.ts";
-import type { LockTarget } from "../resolve/pylock.ts";
+import type { LockTarget } from "../resolve/locked.ts";
 import { findTool } from "../resolve/tools.ts";
 import { type Resolver, uvPlatform } from "../resolve/uv.ts";
 import type { PythonChoice } from "../runtime/choose.ts";

@@ -2,7 +2,7 @@
 import { FormatError, UsageError } from "../../base/mod.ts";
 import { sha256File, sha256Hex } from "../../codec/mod.ts";
 import type { PythonProject } from "../project/project.ts";
-import type { LockTarget } from "../resolve/pylock.ts";
+import type { LockTarget } from "../resolve/locked.ts";
 import {
   buildProject,
   type Resolution,

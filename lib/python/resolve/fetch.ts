@@ -10,8 +10,8 @@ import { sha256File } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
 import { indexAccess } from "./index-access.ts";
 import { type PythonContext, settingsOf } from "./index-settings.ts";
+import type { LockedFile } from "./locked.ts";
 import { claimPart, removeOldParts } from "./partial.ts";
-import type { LockedFile } from "./pylock.ts";
 
 /** A wheel beyond this size is not fetched; the largest on the public index are below 4 GiB. */
 const MAX_WHEEL = 8 * 2 ** 30;

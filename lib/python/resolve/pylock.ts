@@ -19,8 +19,6 @@ import {
   noWheel,
 } from "./locked.ts";
 
-export type { LockedFile, LockedPackage, LockTarget } from "./locked.ts";
-
 const Hashes = v.looseObject({ sha256: v.optional(v.string()) });
 const Artifact = v.looseObject({
   name: v.optional(v.string()),

@@ -8,7 +8,7 @@ import { SealiftError, silentProgress } from "../../../lib/base/mod.ts";
 import { sha256Hex } from "../../../lib/codec/mod.ts";
 import { fetchFiles } from "../../../lib/python/resolve/fetch.ts";
 import { indexSettings } from "../../../lib/python/resolve/index-settings.ts";
-import type { LockedFile } from "../../../lib/python/resolve/pylock.ts";
+import type { LockedFile } from "../../../lib/python/resolve/locked.ts";
 import { scratch } from "../fixture.ts";
 import { type Answer, head, hostileServer, whole } from "./hostile-server.ts";
 
