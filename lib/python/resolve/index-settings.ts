@@ -49,7 +49,7 @@ export function settingsOf(ctx: PythonContext): IndexSettings {
 /**
  * @param options of the command line; relative paths start from the current folder
  * @param wishes of the manifest; relative paths start from `root`
- * Errors: `UsageError("INDEX_URL" | "TRUSTED_HOST")`, `EnvironmentError("FIND_LINKS" | "CA_FILE")`.
+ * Errors: `UsageError("INDEX_URL" | "INDEX_PLAIN" | "TRUSTED_HOST")`, `EnvironmentError("FIND_LINKS" | "CA_FILE")`.
  */
 export function indexSettings(
   options: IndexWishes,
@@ -87,7 +87,7 @@ export function indexSettings(
     file(env.SSL_CERT_FILE || undefined, ".") ??
     file(wishes.caFile, root);
   const seconds = Number(env.UV_HTTP_TIMEOUT ?? env.UV_REQUEST_TIMEOUT ?? env.HTTP_TIMEOUT ?? 0);
-  return {
+  const settings: IndexSettings = {
     ...(main !== undefined && { main: address(main, env, netrc) }),
     extra: extra.filter((a, i) => extra.findIndex((b) => b.url === a.url) === i),
     findLinks: [...new Set(links)],
@@ -96,6 +96,22 @@ export function indexSettings(
     ...(seconds > 0 && { idleMs: seconds * 1000 }),
     netrc: (host) => (host === "" ? undefined : netrc.get(host)),
   };
+  for (const { url } of [settings.main ?? [], settings.extra].flat()) refusePlain(url, settings);
+  return settings;
+}
+
+/** Packages over plain http can be changed by everybody on the way. */
+function refusePlain(url: string, settings: IndexSettings): void {
+  const { protocol, hostname, host } = new URL(url);
+  if (protocol === "https:" || isLoopback(hostname) || isTrusted(settings, new URL(url))) return;
+  throw new UsageError("INDEX_PLAIN", `${redacted(url)}: plain http shows and trusts everybody`, {
+    hint: `Use https, or accept it for this host: --trusted-host ${host}.`,
+    details: { host },
+  });
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** An address as people write it: `ADDRESS` or `NAME=ADDRESS`, with or without a login. */
