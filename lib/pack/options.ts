@@ -1,6 +1,8 @@
 import type { IndexWishes, PackedPython, PythonSource } from "../python/mod.ts";
-import type { OutputOptions } from "./output.ts";
 /** What `pack` is asked for beyond the project, and what it answers. */
+import type { OutputOptions } from "./output.ts";
+import type { NativeReport } from "./proof/native.ts";
+import type { Proven } from "./proof/proof.ts";
 import type { KeyOptions } from "./seal/keys.ts";
 
 export interface PackOptions extends KeyOptions, OutputOptions {
@@ -50,6 +52,10 @@ export interface PackedOutput {
   hostPrograms: string[];
   /** The interpreter of a Python project. */
   python?: PackedPython;
+  /** What its programs and libraries ask of the target; Linux only. */
+  native?: NativeReport;
+  /** What was proven before the key signed. */
+  checks?: Proven[];
   /** Absent in a plan. */
   size?: number;
   identity?: string;

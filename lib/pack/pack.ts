@@ -22,12 +22,14 @@ import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
 import type { Project } from "./manifest/project.ts";
 import type { PackedOutput, PackOptions, PackReport } from "./options.ts";
 import { type Output, planOutputs, planRelease } from "./output.ts";
+import { type NativeReport, nativeReport } from "./proof/native.ts";
+import { type Proof, provePackage } from "./proof/proof.ts";
+import { runTest } from "./proof/trial.ts";
 import { writeRelease } from "./release/manifest.ts";
 import { compatProject, compatSlot } from "./seal/compat.ts";
 import { chooseKey, type ChosenKey } from "./seal/keys.ts";
 import { writerManifest } from "./seal/manifest.ts";
 import { findStub, type Stub } from "./seal/stub.ts";
-import { runTrial, validatePackage } from "./seal/trial.ts";
 import { type CompressionChoice, parseCompression } from "./stage/compression.ts";
 import { checkLayout } from "./stage/layout.ts";
 import { slotMemory } from "./stage/memory.ts";
@@ -51,6 +53,7 @@ interface Planned {
   stub: Stub;
   hostPrograms: string[];
   python?: PackedPython;
+  native?: NativeReport;
 }
 
 /**
@@ -93,7 +96,7 @@ export async function packProject(
   if (key.isNew)
     report.notes.push(`signed with ${key.origin}, which was made now; keep a copy of it`);
   for (const [i, item] of planned.entries()) {
-    report.outputs[i] = await write(ctx, item, signer, options, scratch);
+    report.outputs[i] = await write(ctx, item, signer, options, { scratch, report });
   }
   if (release !== undefined) await bind(release, planned, report, signer, options);
   return report;
@@ -238,10 +241,19 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
     platform,
   );
   const { python } = staged;
-  return { output, project, slots, stub, hostPrograms, ...(python && { python }) };
+  const native = await nativeReport(slots, platform);
+  return {
+    output,
+    project,
+    slots,
+    stub,
+    hostPrograms,
+    ...(python && { python }),
+    ...(native && { native }),
+  };
 }
 
-function describe({ output, slots, stub, hostPrograms, python }: Planned): PackedOutput {
+function describe({ output, slots, stub, hostPrograms, python, native }: Planned): PackedOutput {
   return {
     platform: output.platform,
     path: output.path,
@@ -254,6 +266,7 @@ function describe({ output, slots, stub, hostPrograms, python }: Planned): Packe
     })),
     hostPrograms,
     ...(python && { python }),
+    ...(native && { native }),
   };
 }
 
@@ -263,7 +276,7 @@ async function write(
   planned: Planned,
   signer: Signer,
   options: PackOptions,
-  scratch: string,
+  { scratch, report }: { scratch: string; report: PackReport },
 ): Promise<PackedOutput> {
   const { path } = planned.output;
   await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
@@ -282,13 +295,31 @@ async function write(
     force: false,
     options,
   });
-  if (options.validateBeforeSign) await validatePackage(ctx, draft, planned.slots);
-  if (options.testCommand !== undefined) {
-    await runTrial(ctx, { draft, command: options.testCommand, project: planned.project, scratch });
-  }
+  const { checks, notes } = await prove(ctx, planned, draft, options);
+  for (const note of notes) if (!report.notes.includes(note)) report.notes.push(note);
   await signPackage(draft, signer, { mode: "replace", out: path, force });
   await rm(draft);
-  return packed(planned, { ...written, path });
+  return { ...packed(planned, { ...written, path }), checks };
+}
+
+async function prove(
+  ctx: Context,
+  { project, slots, output, native }: Planned,
+  draft: string,
+  options: PackOptions,
+): Promise<Proof> {
+  const trial = { draft, project, folder: `${draft}.trial` };
+  const subject = { project, slots, platform: output.platform, native };
+  const proof = options.validateBeforeSign
+    ? await provePackage(ctx, subject, trial)
+    : { checks: [], notes: [] };
+  if (options.testCommand !== undefined) {
+    const printed = await runTest(ctx, trial, options.testCommand);
+    const detail = `${options.testCommand} ended with 0${printed === "" ? "" : `\n${printed}`}`;
+    proof.checks.push({ name: "test", detail });
+  }
+  await rm(trial.folder, { recursive: true, force: true });
+  return proof;
 }
 
 interface Target {

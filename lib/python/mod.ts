@@ -26,3 +26,6 @@ export {
   pathsTo,
 } from "./installed/graph.ts";
 export { requirementText } from "./pep/requirement.ts";
+export { type Elf, isElf, parseElf, readElf } from "./native/elf.ts";
+export { isCLibrary } from "./native/libraries.ts";
+export { isTargetLibrary } from "./native/native.ts";

@@ -3,7 +3,7 @@ import { relative } from "node:path";
 import * as v from "valibot";
 
 import { UsageError } from "../../base/mod.ts";
-import { loadProject, packProject } from "../../pack/mod.ts";
+import { loadProject, type PackedOutput, packProject } from "../../pack/mod.ts";
 import { passphraseFrom } from "../../trust/mod.ts";
 import { command } from "../command.ts";
 import { printable, type View } from "../view.ts";
@@ -25,6 +25,20 @@ const Output = v.strictObject({
   host_programs: v.array(v.string()),
   /** Of a Python project: version, program and least system of its interpreter. */
   python: v.optional(v.unknown()),
+  /** What the programs and libraries inside ask of the target. */
+  native: v.optional(
+    v.strictObject({
+      files: v.number(),
+      /** Oldest glibc that everything runs on. */
+      glibc: v.optional(v.string()),
+      systems: v.array(v.string()),
+      musl: v.boolean(),
+      from_target: v.array(v.string()),
+      missing: v.array(v.strictObject({ slot: v.string(), path: v.string(), library: v.string() })),
+    }),
+  ),
+  /** What was proven before the key signed. */
+  checks: v.optional(v.array(v.strictObject({ name: v.string(), detail: v.string() }))),
   size: v.optional(v.number()),
   identity: v.optional(v.string()),
 });
@@ -118,7 +132,8 @@ export default command({
     "validate-before-sign": {
       type: "boolean",
       group: "Proof",
-      description: "Decode every slot and compare it with its source before the key signs",
+      description:
+        "Before the key signs: every slot as its source, libraries complete, commands that import",
     },
     "test-command": {
       type: "string",
@@ -236,9 +251,10 @@ export default command({
     return {
       ...rest,
       dry_run: dryRun,
-      outputs: outputs.map(({ hostPrograms, ...output }) => ({
+      outputs: outputs.map(({ hostPrograms, native, ...output }) => ({
         ...output,
         host_programs: hostPrograms,
+        ...(native && { native: renamed(native) }),
       })),
     };
   },
@@ -248,6 +264,10 @@ export default command({
       ...(data.release === undefined ? [] : [renderWritten(data, data.release, view, "bound by")]),
     ].join("\n\n"),
 });
+
+function renamed({ fromTarget, ...native }: NonNullable<PackedOutput["native"]>) {
+  return { ...native, from_target: fromTarget };
+}
 
 function renderOutput(data: Data, output: Data["outputs"][number], view: View): string {
   const { style } = view;
@@ -264,9 +284,26 @@ function renderOutput(data: Data, output: Data["outputs"][number], view: View): 
     output.host_programs.length > 0
       ? `needs on the target: ${printable(output.host_programs.join(", "))}`
       : "",
+    renderSystem(output.native),
+    ...(output.checks ?? []).map((check) => renderCheck(check, view)),
     `${renderWritten(data, output.path, view, "packed")}${size}`,
   ];
   return lines.filter((line) => line !== "").join("\n");
+}
+
+function renderSystem(native: Data["outputs"][number]["native"]): string {
+  if (native?.glibc !== undefined) {
+    const systems = native.systems.length === 0 ? "" : `: ${native.systems.join(", ")} and later`;
+    return `runs on glibc ≥ ${native.glibc}${systems}`;
+  }
+  return native?.musl ? "runs on systems with musl, such as Alpine Linux" : "";
+}
+
+/** What a test printed is shown with --verbose. */
+function renderCheck({ name, detail }: { name: string; detail: string }, view: View): string {
+  const [first = "", ...rest] = detail.split("\n");
+  const lines = view.verbose ? rest.map((line) => `    ${printable(line)}`) : [];
+  return [`${view.style.green("✓")} ${name}: ${printable(first)}`, ...lines].join("\n");
 }
 
 function renderWritten(data: Data, file: string, { style }: View, verb: string): string {

@@ -28,6 +28,10 @@ const RECIPE = 1;
 const OF_TARGET =
   /^lib(?:X|xcb|xkb|SM|ICE|GL|EGL|GLX|GLES|OpenGL|OpenCL|vulkan|drm|gbm|wayland|glib-2|gobject-2|gthread-2|gmodule-2|gio-2|gtk|gdk|asound|pulse|jack|cuda|nvidia|nvcuvid)/;
 
+export function isTargetLibrary(name: string): boolean {
+  return OF_TARGET.test(name);
+}
+
 export interface NativeItem {
   /** File on disk. */
   source: string;
