@@ -127,7 +127,7 @@ export async function effectiveIndexes(
 }
 
 const UNREACHABLE =
-  /error sending request|Failed to fetch|dns error|Connection refused|connection closed|operation timed out|Could not connect|error decoding response body|request or response body error|invalid peer certificate/i;
+  /error sending request|Failed to fetch|dns error|Connection refused|connection closed|operation timed out|Could not connect|error decoding response body|request or response body error|invalid peer certificate|Unsupported `Content-Type`|Received some unexpected (?:JSON|HTML)|HTTP status (?:server|client) error|Failed to (?:download|read metadata)/i;
 const REFUSED = /\b(?:401 Unauthorized|403 Forbidden)\b/;
 
 function uvFailure(what: string, code: number, stderr: string, offline: boolean): SealiftError {
@@ -157,7 +157,7 @@ function uvFailure(what: string, code: number, stderr: string, offline: boolean)
   if (UNREACHABLE.test(stderr)) {
     return new NetworkError(
       "RESOLVE_NETWORK",
-      `${what} failed, because the index cannot be reached:\n${explanation}`,
+      `${what} failed, because the index cannot be reached or does not answer as one:\n${explanation}`,
       {
         hint: "Check the connection, the proxy variables and the address of the index (--index-url).",
         details,
