@@ -14,6 +14,7 @@ import {
 import { join } from "node:path";
 
 import { openPackage } from "../../lib/pspf/mod.ts";
+import { makeHome } from "../cli/sealift.ts";
 import { problem } from "../pack/fixture.ts";
 import { Application } from "./application.ts";
 import { attempt } from "./place.ts";
@@ -270,6 +271,13 @@ describe.skipIf(reason !== undefined).each(["rust", "go"])(
       expect(info.entries.toSorted()).toEqual(
         ["demo-app", "demo.files", "demo-gui", "lazily", "Other_1", "temporarily"].toSorted(),
       );
+      using home = makeHome();
+      const { out } = await home.run(["inspect", file, "--commands"]);
+      expect(out).toMatch(
+        /^\(default\) +\{workenv\}\/bin\/python3\S* -I \{workenv\}\/libexec\/demo-app$/m,
+      );
+      expect(out).toMatch(/^demo\.files +\{workenv\}.*libexec\/demo\.files$/m);
+      expect(out).toContain("SEALIFT_ENTRY=NAME");
       const pkg = await openPackage(file);
       await pkg.close();
       const slots = Object.fromEntries(pkg.slots.map((slot) => [slot.id, slot]));

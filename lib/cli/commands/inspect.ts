@@ -6,6 +6,7 @@ import { writeFileAtomic } from "../../base/mod.ts";
 import { loadReports } from "../../pack/mod.ts";
 import { openPackage } from "../../pspf/mod.ts";
 import { command } from "../command.ts";
+import { renderCommands } from "../inspect/commands.ts";
 import { compression } from "../inspect/compression.ts";
 import {
   Dependencies,
@@ -19,7 +20,7 @@ import { describeSizes, renderSizes, Sizes } from "../inspect/sizes.ts";
 import { describeRelease, isRelease, ReleaseHead, renderRelease } from "../release.ts";
 import { printable } from "../view.ts";
 
-const VIEWS = ["slots", "compression", "sizes", "deps", "tree"] as const;
+const VIEWS = ["commands", "slots", "compression", "sizes", "deps", "tree"] as const;
 
 const Data = v.strictObject({
   ...Head.entries,
@@ -43,6 +44,7 @@ export default command({
       valueHint: "FILE",
       description: "The package, or a release manifest",
     },
+    commands: { type: "boolean", description: "What can be started, and how" },
     slots: { type: "boolean", description: "Every field of every slot" },
     compression: { type: "boolean", description: "How the slots are stored, and what that saves" },
     sizes: { type: "boolean", description: "Where the bytes are; with --verbose every small part" },
@@ -67,6 +69,7 @@ export default command({
   },
   examples: [
     ["sealift inspect app.psp", "What is inside"],
+    ["sealift inspect app.psp --commands", "What can be started"],
     ["sealift inspect app.psp --compression", "How well each slot is compressed"],
     ["sealift inspect app.psp --html sizes.html", "Where the bytes are, as a page"],
     ["sealift inspect app.psp --deps", "The Python distributions inside"],
@@ -109,6 +112,7 @@ export default command({
     if ("kind" in data) return renderRelease(data, view);
     const { show } = data;
     const parts = [
+      show.includes("commands") && renderCommands(data, view),
       show.includes("slots") && slotDetails(data, view),
       show.includes("compression") && compression(data, view),
       show.includes("sizes") && data.sizes && renderSizes(data.sizes, view),
