@@ -2,7 +2,7 @@
  * Where packages come from, as one value that everything uses: uv, pip, and sealift's own downloads. Joined from the command line,
  * the environment (`UV_*`, then `PIP_*`) and the manifest, in this order; where none of them names an index, uv's own configuration counts.
  */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 
 import { type Context, EnvironmentError, redacted, UsageError } from "../../base/mod.ts";
@@ -84,8 +84,8 @@ export function indexSettings(
   ];
   const caFile =
     file(options.caFile, ".") ??
-    file(env.SSL_CERT_FILE || undefined, ".") ??
-    file(wishes.caFile, root);
+    file(wishes.caFile, root) ??
+    (env.SSL_CERT_FILE && existsSync(env.SSL_CERT_FILE) ? resolve(env.SSL_CERT_FILE) : undefined);
   const seconds = Number(env.UV_HTTP_TIMEOUT ?? env.UV_REQUEST_TIMEOUT ?? env.HTTP_TIMEOUT ?? 0);
   const settings: IndexSettings = {
     ...(main !== undefined && { main: address(main, env, netrc) }),
