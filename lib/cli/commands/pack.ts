@@ -65,8 +65,8 @@ type Data = v.InferOutput<typeof Data>;
 export default command({
   name: "pack",
   description:
-    "PROJECT is a folder with a sealift.toml or pyproject.toml, or the manifest itself; default: this folder. " +
-    "A JSON manifest of the earlier builders is read too. Equal inputs give equal bytes; times come from SOURCE_DATE_EPOCH.",
+    "PROJECT is a folder with a sealift.toml, pyproject.toml or setup.py, or the manifest itself; default: this folder. " +
+    "For Python also the lock beside the manifest (its versions go in), or a finished wheel. A JSON manifest of the earlier builders is read too. Equal inputs give equal bytes; times come from SOURCE_DATE_EPOCH.",
   args: {
     project: {
       type: "positional",
