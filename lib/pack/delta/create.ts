@@ -7,25 +7,20 @@ import { join } from "node:path";
 
 import { AtomicFile, type Context, InternalError, scratchFolder, version } from "../../base/mod.ts";
 import {
-  type Compression,
   type DeltaSource,
   describe,
-  encode,
-  type Encoder,
-  encoderFor,
   engines,
-  levelsOf,
   type Op,
   PlanWriter,
-  Sha256,
   sha256File,
   type Span,
 } from "../../codec/mod.ts";
 import { openPackage, type Package, type PackageSlot, type Range } from "../../pspf/mod.ts";
 import { checkWhole, replay } from "./apply.ts";
+import { ChangedSlot, digest, framesOf } from "./changed.ts";
 import { type DeltaHeader, openDelta, writeDelta } from "./file.ts";
-import { Counterparts, type Member, membersOf, spansOf } from "./members.ts";
-import { chunksOf, isReadable, PackageSources } from "./sources.ts";
+import { Counterparts, membersOf } from "./members.ts";
+import { isReadable, PackageSources } from "./sources.ts";
 import { Spool } from "./spool.ts";
 
 export interface CreateOptions {
@@ -184,9 +179,9 @@ class Builder {
       if (slot.checksum !== undefined) this.#known.set(slot.checksum, slot.region);
       if (slot.size === 0 || (slot.checksum !== undefined && kept.has(slot.checksum))) continue;
       this.ctx.progress.step(`Reading slot ${slot.id} of the old package`);
-      for (const { start, stored } of chunksOf(slot)) {
+      for (const { start, stored } of framesOf(slot)) {
         const range = { start, end: start + stored };
-        this.#known.set(await sha256File(pkg.path, { offset: start, length: stored }), range);
+        this.#known.set(await digest(pkg, range), range);
       }
       if (!isReadable(slot)) continue;
       const source = await this.old.slot(slot);
@@ -216,9 +211,8 @@ class Builder {
       return this.#copy(known);
     }
     this.ctx.progress.step(`Comparing slot ${slot.id}`);
-    const frames = slot.chunks === undefined ? [whole(slot)] : chunksOf(slot);
     const changed = new ChangedSlot(slot, this.fresh, this.old, this.#counterparts, this.portable);
-    for (const frame of frames) {
+    for (const frame of framesOf(slot)) {
       const range = { start: frame.start, end: frame.start + frame.stored };
       const same = this.#known.get(await digest(this.fresh.pkg, range));
       if (same !== undefined) {
@@ -265,121 +259,4 @@ class Builder {
       diff: (frame) => this.spools.diffs.append(frame),
     });
   }
-}
-
-async function digest(pkg: Package, { start, end }: Range): Promise<string> {
-  return await sha256File(pkg.path, { offset: start, length: end - start });
-}
-
-interface Frame {
-  start: number;
-  stored: number;
-  /** Place of the content in the slot. */
-  offset: number;
-  /** Bytes of content; of a slot without chunks it is known when the slot is decoded. */
-  original?: number;
-}
-
-function whole(slot: PackageSlot): Frame {
-  return { start: slot.region.start, stored: slot.size, offset: 0 };
-}
-
-/** How a frame is made again. */
-interface Recipe {
-  encoder: Encoder;
-  level: number;
-  sha256: Uint8Array;
-  plain: number;
-  spans: readonly Span[];
-  content: DeltaSource;
-}
-
-/** A slot that the old package does not have as it is. */
-class ChangedSlot {
-  #content: DeltaSource | undefined;
-  #spans: readonly Span[] = [];
-  /** `undefined` until it was looked for; `null` when no level gives the stored bytes. */
-  #level: number | null | undefined;
-
-  constructor(
-    private readonly slot: PackageSlot,
-    private readonly fresh: PackageSources,
-    private readonly old: PackageSources,
-    private readonly counterparts: Counterparts,
-    private readonly portable: boolean,
-  ) {}
-
-  /** How a frame is made from its content; `undefined` when it is better, or only possible, to carry it. */
-  async recipe(frame: Frame): Promise<Recipe | undefined> {
-    const kinds = this.slot.operations.filter((operation) => operation !== "tar");
-    if (!isReadable(this.slot) || kinds.length > 1) return undefined;
-    if (kinds.length === 1 && (this.portable || this.#level === null)) return undefined;
-    const content = await this.#read();
-    const plain = frame.original ?? content.size;
-    const shared = { plain, spans: this.#spans, content };
-    if (kinds.length === 0) {
-      return { encoder: "none", level: 0, sha256: new Uint8Array(0), ...shared };
-    }
-    if (mostlyNew(this.#spans, frame.offset, frame.offset + plain)) return undefined;
-    const kind = kinds[0] as Compression;
-    const encoder = encoderFor(kind, plain, this.slot.chunks !== undefined);
-    if (encoder === "none") return undefined;
-    const sha256 = await this.#find(encoder, frame, plain, content);
-    return sha256 && { encoder, level: this.#level as number, sha256, ...shared };
-  }
-
-  async #read(): Promise<DeltaSource> {
-    if (this.#content !== undefined) return this.#content;
-    const content = await this.fresh.slot(this.slot);
-    const members: Member[] = await membersOf(content, this.slot.index + 1, this.slot);
-    this.#spans = await spansOf(
-      members,
-      content,
-      this.counterparts,
-      async (number) => (await this.old.get(number)) as DeltaSource,
-    );
-    this.#content = content;
-    return content;
-  }
-
-  /** Tries levels until one gives the stored bytes; a slot has one level. @returns the digest of the stored bytes */
-  async #find(
-    encoder: Exclude<Encoder, "none">,
-    frame: Frame,
-    plain: number,
-    content: DeltaSource,
-  ): Promise<Uint8Array | undefined> {
-    const { start, stored } = frame;
-    const wanted = await digest(this.fresh.pkg, { start, end: start + stored });
-    const levels = this.#level === undefined ? levelsOf(encoder) : [this.#level as number];
-    for (const level of levels) {
-      const hash = new Sha256();
-      const source = pieces(content, frame.offset, plain);
-      for await (const piece of encode(encoder, level, plain, source)) hash.update(piece);
-      if (hash.hex() !== wanted) continue;
-      this.#level = level;
-      return Uint8Array.fromHex(wanted);
-    }
-    // One frame that cannot be made again says nothing about the others once a level is known.
-    if (this.#level === undefined) this.#level = null;
-    return undefined;
-  }
-}
-
-const PIECE = 1 << 20;
-
-async function* pieces(source: DeltaSource, start: number, length: number) {
-  for (let at = 0; at < length; at += PIECE) {
-    yield await source.read(start + at, Math.min(PIECE, length - at));
-  }
-}
-
-/** Whether so little of the content is old that its stored bytes are not larger than what would be carried instead. */
-function mostlyNew(spans: readonly Span[], start: number, end: number): boolean {
-  let old = 0;
-  for (const span of spans) {
-    if (span.base === undefined) continue;
-    old += Math.max(0, Math.min(span.end, end) - Math.max(span.start, start));
-  }
-  return old < (end - start) / 4;
 }

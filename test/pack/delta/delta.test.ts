@@ -10,7 +10,7 @@ import { type SlotInput, type WriteOptions, writePackage } from "../../../lib/ps
 import { signerFromSeed } from "../../../lib/trust/mod.ts";
 import { bytesSlot, options, text, treeSlot } from "../../pspf/fixture.ts";
 import { upstreamPackage } from "../../pspf/upstream.ts";
-import { type Folder, folder, problem } from "../fixture.ts";
+import { type Folder, folder, problem, slotsOf } from "../fixture.ts";
 
 interface Pair extends Folder {
   old: string;
@@ -120,6 +120,32 @@ describe("a delta gives the new package back", () => {
     const made = await travels(place);
     expect(made.slots).toEqual([{ id: "site", copied: 2, rebuilt: 1, carried: 0 }]);
     expect(made.size).toBeLessThan(1500);
+  });
+
+  test("a first chunk that is the same at many levels does not decide the level of the others", async () => {
+    using place = pair();
+    const large = Buffer.from(prose(8, 1_000_000));
+    const slot = (version: string): SlotInput => {
+      const file = (path: string, bytes: Uint8Array) => ({
+        path,
+        type: "file" as const,
+        mode: 0o644,
+        size: bytes.length,
+        source: { bytes },
+      });
+      const same = new Uint8Array(1 << 15).fill(7);
+      const entries = [
+        file("a", Buffer.concat([text(version), same])),
+        file("b", Buffer.concat([text(version), large])),
+      ];
+      return { ...treeSlot("site", {}, { level: 2 }), content: { kind: "tree", entries } };
+    };
+    await write(place.old, [slot("1")]);
+    await write(place.fresh, [slot("2")]);
+    const made = await travels(place);
+    expect(made.slots[0]).toMatchObject({ rebuilt: 2, carried: 0 });
+    const { chunks = [] } = (await slotsOf(place.fresh))[0] as { chunks?: [number, number][] };
+    expect(chunks.length).toBe(3);
   });
 
   test("portable deltas compress nothing again", async () => {
