@@ -42,8 +42,9 @@ async function packed(keys: string, options: PackOptions = {}) {
     `dependencies = ["demo-lib"]
 [project.scripts]
 demo-app = "demo_app:main"
+[tool.uv]
+no-index = true
 [tool.sealift.build]
-env = { UV_NO_INDEX = "1" }
 find_links = "../wheels"
 ${keys}
 `,
