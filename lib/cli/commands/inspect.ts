@@ -37,7 +37,7 @@ type Data = v.InferOutput<typeof Data>;
 export default command({
   name: "inspect",
   description:
-    "Reads the head of the package only; `verify` also checks the contents. Damaged and unsigned packages are shown, with what is wrong.",
+    "Reads the head of the package; --sizes, --html, --deps, --tree and --why also read the slots. `verify` checks everything. Damaged and unsigned packages are shown, with what is wrong.",
   args: {
     file: {
       type: "positional",
