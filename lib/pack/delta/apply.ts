@@ -52,9 +52,9 @@ export async function applyDelta(
   const delta = await openDelta(patch);
   try {
     const { header } = delta;
+    await checkBase(from, patch, header);
     const path = options.out ?? defaultName(from, header);
     await using out = await AtomicFile.create(path, { force: options.force === true, mode: 0o755 });
-    await checkBase(from, patch, header);
     const before = await checkWhole(ctx, from);
     await using folder = await scratchFolder(join(ctx.cacheDir, "tmp"), "sealift-delta-");
     await using old = new PackageSources(await openPackage(from), folder.path, "old");

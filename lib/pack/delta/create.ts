@@ -10,6 +10,7 @@ import {
   type DeltaSource,
   describe,
   engines,
+  Garbage,
   type Op,
   PlanWriter,
   sha256File,
@@ -114,6 +115,7 @@ class Builder {
   readonly slots: SlotDelta[] = [];
   readonly #plan = new PlanWriter();
   readonly #counterparts = new Counterparts();
+  readonly #garbage = new Garbage();
   /** Stored chunks and slots of the old package by their SHA-256. */
   readonly #known = new Map<string, Range>();
 
@@ -231,6 +233,7 @@ class Builder {
       const ops = await this.#describe(frame.offset, end, recipe.spans, recipe.content);
       if (recipe.encoder === "none") this.#plan.plain(ops);
       else this.#plan.encoded({ ...recipe, stored: frame.stored }, ops);
+      this.#garbage.add(recipe.plain);
     }
   }
 
