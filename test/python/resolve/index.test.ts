@@ -8,6 +8,7 @@ import type { IndexWishes } from "../../../lib/python/project/index-keys.ts";
 import { readIndexPage } from "../../../lib/python/resolve/index-page.ts";
 import { indexSettings } from "../../../lib/python/resolve/index-settings.ts";
 import { findFiles } from "../../../lib/python/resolve/index.ts";
+import { findTool } from "../../../lib/python/resolve/tools.ts";
 import { codeOf, scratch, writeWheel } from "../fixture.ts";
 
 const H = "ab".repeat(32);
@@ -222,4 +223,12 @@ describe("findFiles()", () => {
     await expect(failure).rejects.toMatchObject({ code: "INDEX_PAGE", exit: 5 });
     await wrong.stop(true);
   });
+});
+
+test("a program that is not the pinned one is not taken from a folder", async () => {
+  using links = scratch();
+  writeWheel(links.path, { name: "uv", version: "0.13.7" });
+  const { ctx } = finder({ findLinks: [links.path] }, { offline: true, cacheDir: links.path });
+  ctx.env = { HOME: "/nonexistent", PATH: "/nonexistent" } as typeof ctx.env;
+  expect(await codeOf(() => findTool(ctx, "uv"))).toBe("OFFLINE");
 });
