@@ -127,7 +127,9 @@ function mainCommands(
   groups: Map<string, Map<string, string>>,
 ): Map<string, string> {
   const others = new Set([...groups.values()].flatMap((commands) => [...commands.keys()]));
-  const commands = commandsOf(project, own);
+  // What another Python starts is no command of this one, also when it is the same function.
+  const entries = Object.entries(project.entries).filter(([name]) => !others.has(name));
+  const commands = commandsOf({ ...project, entries: Object.fromEntries(entries) }, own);
   for (const name of others) commands.delete(name);
   if (commands.size > 0) return commands;
   throw new FormatError("ENTRY_MISSING", `${project.manifest}: every command has its own Python`, {
