@@ -36,6 +36,13 @@ export function isPackage(poetry: Table): boolean {
   return poetry["package-mode"] !== false;
 }
 
+/** Whether a dependency lies in a folder beside the project. */
+export function hasFolders(poetry: Table | undefined): boolean {
+  return Object.values((poetry?.dependencies ?? {}) as Table)
+    .flat()
+    .some((entry) => typeof entry === "object" && entry !== null && "path" in entry);
+}
+
 /** `python = "^3.9"`; alternatives have no standard notation, and the lock and the wheel say them again. */
 function pythonFact(constraint: unknown, manifest: string): Table {
   if (typeof constraint !== "string") return {};

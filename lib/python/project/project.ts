@@ -18,7 +18,7 @@ import { type BuildSettings, buildSettings, BuildTable } from "./build-table.ts"
 import { type Entries, EntryTable, readEntries } from "./entry-table.ts";
 import { FullText, Text } from "./fields.ts";
 import { type DependencyGroups, readGroups } from "./groups.ts";
-import { isPackage, poetryAsProject } from "./poetry-table.ts";
+import { hasFolders, isPackage, poetryAsProject } from "./poetry-table.ts";
 import { PythonTable, type PythonWishes, pythonWishes } from "./python-table.ts";
 import { type RuntimeSettings, runtimeSettings, RuntimeTable } from "./runtime-table.ts";
 
@@ -58,7 +58,7 @@ export interface PythonProject {
   dynamicDependencies: boolean;
   /** No tool but this one reads the requirements of the manifest: they are given to the resolver as they stand here. */
   isListed?: true;
-  /** `[tool.uv.sources]`, which may name folders beside this one. */
+  /** `[tool.uv.sources]`, or paths among Poetry's dependencies, which may name folders beside this one. */
   hasSources?: true;
   /** Command → object reference. */
   scripts: Record<string, string>;
@@ -137,7 +137,9 @@ export function readPyproject(
     ...(wish !== undefined && { isPackage: wish }),
     ...(document.project === undefined && wish === false && { isListed: true }),
     ...(knowsExtras && { extras }),
-    ...(uvTable(document)?.sources !== undefined && { hasSources: true }),
+    ...((uvTable(document)?.sources !== undefined || hasFolders(poetryTable(document))) && {
+      hasSources: true,
+    }),
   };
 }
 

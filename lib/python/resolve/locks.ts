@@ -2,7 +2,7 @@
  * `--frozen`: which lock of a project counts, and what it says. Every kind ends as the same list of packages; only a lock is read, and
  * nothing is resolved anew.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 import { FormatError, UsageError } from "../../base/mod.ts";
@@ -33,6 +33,8 @@ export interface Locked {
   packages: LockedPackage[];
   /** Absolute path of the lock. */
   lock: string;
+  /** Folder that relative paths of the packages start from. */
+  base: string;
   notes: string[];
 }
 
@@ -40,11 +42,23 @@ export interface Locked {
 export function locksOf(project: PythonProject): string[] {
   const { lock, root, build } = project;
   const own = build.requirementFiles.map((file) => join(root, file));
-  const there = [...LOCKS.map((name) => join(root, name)), ...own].filter((path) =>
-    existsSync(path),
-  );
+  const names = LOCKS.map((name) => join(root, name));
+  const there = [...names, ...own, ...workspaceLocks(root)].filter((path) => existsSync(path));
   const ordered = lock === undefined ? there : [lock, ...there];
   return ordered.filter((path, i) => ordered.indexOf(path) === i);
+}
+
+/** The uv.lock of the workspace that the project may be a member of: one lock for all of them, in a folder above. */
+function workspaceLocks(root: string): string[] {
+  for (let folder = dirname(root); folder !== dirname(folder); folder = dirname(folder)) {
+    const lock = join(folder, "uv.lock");
+    if (existsSync(lock)) return isWorkspace(join(folder, "pyproject.toml")) ? [lock] : [];
+  }
+  return [];
+}
+
+function isWorkspace(manifest: string): boolean {
+  return existsSync(manifest) && /^\[tool\.uv\.workspace\]/m.test(readFileSync(manifest, "utf8"));
 }
 
 /** What the lock of the project says. `FROZEN_MISSING` when it has none; `FROZEN_EXTRA` for settings that a lock cannot follow. */
@@ -63,7 +77,8 @@ export async function readLock(
     .filter((name) => name !== "requirements.txt");
   const notes =
     ignored.length === 0 ? [] : [`${basename(lock)} counts, and not ${ignored.join(", ")}`];
-  return { packages, lock, notes };
+  // uv tells paths for the folder that it is asked in.
+  return { packages, lock, base: kind === "uv" ? project.root : dirname(lock), notes };
 }
 
 interface Reading {
@@ -103,7 +118,7 @@ const READERS: Record<Kind, (reading: Reading) => Promise<LockedPackage[]>> = {
     }
     checked(project, wish);
     checkUvLock(await readLockText(lock), lock, project);
-    return readPylock(await exportLock(resolver, dirname(lock), wish), lock, target);
+    return readPylock(await exportLock(resolver, project.root, wish), lock, target);
   },
   async pylock({ target, lock, wish }) {
     return readPylock(await readLockText(lock), lock, target, wish);

@@ -2,7 +2,7 @@
  * From a project to the wheels that it needs: an existing lock with `frozen`, else a resolution for the target; then every file into
  * the cache, sources built to wheels. The order of the result is that of the names.
  */
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 
 import { compareNames, sha256Hex } from "../../codec/mod.ts";
 import type { PythonProject } from "../project/project.ts";
@@ -71,8 +71,8 @@ async function neededPackages(
   options: ResolveOptions,
 ): Promise<Needed> {
   if (options.frozen) {
-    const { packages, lock, notes } = await readLock(resolver, project, target);
-    return { packages, source: basename(lock), base: dirname(lock), lock, notes };
+    const locked = await readLock(resolver, project, target);
+    return { ...locked, source: basename(locked.lock) };
   }
   const fresh = await resolveFresh(resolver, project, target, options);
   const ignored = locksOf(project)

@@ -132,7 +132,9 @@ const REFUSED = /\b(?:401 Unauthorized|403 Forbidden)\b/;
 
 function uvFailure(what: string, code: number, stderr: string, offline: boolean): SealiftError {
   const lines = stderr.trim().split("\n");
-  const explanation = lines.slice(-40).join("\n");
+  // What uv was doing when it failed is no part of why.
+  const first = lines.findIndex((line) => /^(?:error:|\s*×)/.test(line));
+  const explanation = lines.slice(Math.max(first, 0)).slice(-40).join("\n");
   const details = { code, stderr: explanation };
   if (offline) {
     return new NetworkError(

@@ -21,7 +21,8 @@ import {
   type CompileJob,
   kindName,
 } from "./bytecode.ts";
-import { recordBytes, unpackWheel, type WheelFile, type WheelInfo } from "./wheel.ts";
+import { builtKey, forgetFolders } from "./machine.ts";
+import { pinningTexts, unpackWheel, type WheelFile, type WheelInfo } from "./wheel.ts";
 
 /** Raised when unpacking or compiling the same wheel would give another result. */
 const RECIPE = 2;
@@ -48,11 +49,12 @@ export async function stageWheel(
   path: string,
   sha256?: string,
 ): Promise<StagedWheel> {
-  const key = sha256 ?? sha256Hex(recordBytes(path));
+  const key = sha256 ?? builtKey(pinningTexts(path));
   const folder = join(ctx.cacheDir, "python", "unpacked", `${key}-${RECIPE}`);
   await cachedFolder(folder, async (work) => {
     mkdirSync(join(work, "files"));
-    const info = await unpackWheel(path, join(work, "files"));
+    const unpacked = await unpackWheel(path, join(work, "files"));
+    const info = sha256 === undefined ? forgetFolders(unpacked, join(work, "files")) : unpacked;
     writeFileSync(join(work, "wheel.json"), JSON.stringify(info));
   });
   const info = JSON.parse(readFileSync(join(folder, "wheel.json"), "utf8")) as WheelInfo;

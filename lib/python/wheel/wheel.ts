@@ -67,11 +67,14 @@ export async function unpackWheel(path: string, folder: string): Promise<WheelIn
   return { ...info, files };
 }
 
-/** The bytes of RECORD, which pin every member; two builds of the same tree differ in zip times, but not in this. */
-export function recordBytes(path: string): Uint8Array {
+/** RECORD, which pins every member, and METADATA; two builds of the same tree differ in zip times, but not in these. */
+export function pinningTexts(path: string): { record: Uint8Array; metadata: string } {
   using zip = ZipFile.open(path);
   const { distInfo } = readWheel(zip);
-  return member(zip, `${distInfo}/RECORD`);
+  return {
+    record: member(zip, `${distInfo}/RECORD`),
+    metadata: text(zip, `${distInfo}/METADATA`),
+  };
 }
 
 interface Wheel extends Omit<WheelInfo, "files"> {

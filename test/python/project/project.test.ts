@@ -88,6 +88,11 @@ my-app = "my_app:main"
 requires = ["poetry-core"]
 [tool.sealift.build]
 extras = ["cli"]`);
+    const beside = read(
+      '[tool.poetry]\nname = "a"\nversion = "1"\n[tool.poetry.dependencies]\nb = { path = "../b" }',
+    );
+    expect(beside.hasSources).toBe(true);
+    expect(poetry.hasSources).toBeUndefined();
     expect(poetry).toMatchObject({
       name: "my-app",
       version: "1.2",

@@ -16,6 +16,7 @@ import {
   type StagedPython,
   stagePython,
 } from "../../../lib/python/mod.ts";
+import { locksOf } from "../../../lib/python/resolve/locks.ts";
 import { writeWheel } from "../fixture.ts";
 import { attempt, context } from "../place.ts";
 
@@ -283,6 +284,23 @@ describe.skipIf(reason !== undefined).each([["uv"], ["pip"]])(
     });
   },
 );
+
+describe("locksOf()", () => {
+  const project = (root: string) =>
+    readPyproject({ project: { name: "a", version: "1" } }, join(root, "pyproject.toml"));
+  test("has the lock of the workspace above, but of no other project above", () => {
+    const root = mkdtempSync(join(folder, "workspace-"));
+    const member = join(root, "packages", "a");
+    mkdirSync(member, { recursive: true });
+    writeFileSync(join(root, "uv.lock"), "");
+    writeFileSync(join(root, "pyproject.toml"), "[project]\n");
+    expect(locksOf(project(member))).toEqual([]);
+    writeFileSync(join(root, "pyproject.toml"), '[tool.uv.workspace]\nmembers = ["packages/*"]\n');
+    expect(locksOf(project(member))).toEqual([join(root, "uv.lock")]);
+    writeFileSync(join(member, "pdm.lock"), "");
+    expect(locksOf(project(member))).toEqual([join(member, "pdm.lock"), join(root, "uv.lock")]);
+  });
+});
 
 describe.skipIf(reason !== undefined)(`settings that contradict each other${because}`, () => {
   const cases: [string, Wishes][] = [
