@@ -22,7 +22,22 @@ export interface HttpOptions {
   attempts?: number;
   /** Silence after which a connection is given up; default 60,000. */
   idleMs?: number;
+  /** Asked for the address and for every redirect; default: any address, no login. */
+  access?: HttpAccess;
 }
+
+/** What a connection to one address may do. */
+export interface Access {
+  /** Sent to this address and, unless they come up again, to no other. */
+  headers: Record<string, string>;
+  /** Plain http will do. */
+  plain: boolean;
+  /** Unproven certificates and a redirect from https to plain http will do. */
+  trusted: boolean;
+  /** Certificates in PEM that count instead of the system's. */
+  ca?: string;
+}
+export type HttpAccess = (url: URL) => Access;
 
 export interface HttpAnswer {
   /** Of the last redirect. */
@@ -159,21 +174,24 @@ async function follow(
   let headers: Record<string, string> = { "user-agent": "sealift", ...options.headers };
   let target = url;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
+    const access = options.access?.(new URL(target));
+    checkPlain(target, access);
     const response = await ofetch.raw(target, {
-      headers,
+      headers: { ...headers, ...access?.headers },
       redirect: "manual",
       responseType: "stream",
       ignoreResponseError: true,
       retry: false,
       signal: idle.signal,
+      ...tlsOptions(access),
     });
     const location = response.headers.get("location");
     if (response.status < 300 || response.status > 399 || location === null) {
       return { response, finalUrl: target };
     }
     await response.body?.cancel();
-    const next = new URL(location, target);
-    checkRedirect(target, next);
+    const next = URL.parse(location, target);
+    checkRedirect(target, next, options.access);
     if (next.origin !== new URL(target).origin) headers = withoutCredentials(headers);
     target = next.href;
   }
@@ -186,12 +204,31 @@ async function follow(
   );
 }
 
-function checkRedirect(from: string, to: URL): void {
-  const downgrade = from.startsWith("https:") && to.protocol !== "https:";
-  if (!downgrade && (to.protocol === "https:" || to.protocol === "http:")) return;
+function tlsOptions(access: Access | undefined): object {
+  if (access === undefined) return {};
+  const { ca, trusted } = access;
+  return { tls: { rejectUnauthorized: !trusted, ...(ca !== undefined && { ca }) } };
+}
+
+function checkPlain(url: string, access: Access | undefined): void {
+  if (access === undefined || access.plain || url.startsWith("https:")) return;
+  throw new NetworkError("HTTP_PLAIN", `${redacted(url)}: plain http shows and trusts everybody`, {
+    hint: "Use https, or name the host as a trusted one.",
+    details: { host: new URL(url).host },
+  });
+}
+
+function checkRedirect(
+  from: string,
+  to: URL | null,
+  access: HttpAccess | undefined,
+): asserts to is URL {
+  const isWeb = to?.protocol === "https:" || to?.protocol === "http:";
+  const downgrade = from.startsWith("https:") && to?.protocol === "http:";
+  if (isWeb && (!downgrade || access?.(to).trusted === true)) return;
   throw new NetworkError(
     "HTTP_REDIRECT",
-    `${redacted(from)}: it redirects to ${redacted(to.href)}, which is not safe`,
+    `${redacted(from)}: it redirects to ${redacted(to?.href ?? "nowhere")}, which is not safe`,
     {
       hint: "Use the address of a server that stays on https.",
     },

@@ -6,5 +6,6 @@ export { loadProject } from "./manifest/load.ts";
 export type { PackedOutput, PackedSlot, PackOptions, PackReport } from "./options.ts";
 export { packProject } from "./pack.ts";
 export type { Project } from "./manifest/project.ts";
+export { pyprojectShape } from "./manifest/pyproject.ts";
 export { SealiftManifest } from "./manifest/schema.ts";
 export { planStart, type StartPlan } from "./start.ts";

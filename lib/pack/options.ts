@@ -1,3 +1,4 @@
+import type { IndexWishes } from "../python/mod.ts";
 import type { OutputOptions } from "./output.ts";
 /** What `pack` is asked for beyond the project, and what it answers. */
 import type { KeyOptions } from "./seal/keys.ts";
@@ -19,6 +20,8 @@ export interface PackOptions extends KeyOptions, OutputOptions {
   python?: string | undefined;
   /** Resolve from the lock only. */
   frozen?: boolean | undefined;
+  /** Where packages come from. */
+  index?: IndexWishes | undefined;
   jobs?: number | undefined;
 }
 

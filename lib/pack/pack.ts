@@ -30,6 +30,7 @@ import { type CompressionChoice, parseCompression } from "./stage/compression.ts
 import { checkLayout } from "./stage/layout.ts";
 import { refuseOwnFiles } from "./stage/own.ts";
 import { addPython } from "./stage/python.ts";
+import { sourceHash } from "./stage/source-hash.ts";
 import { isFor, type StagedSlot, stageSlot } from "./stage/stage.ts";
 
 /**
@@ -121,9 +122,22 @@ function emptyReport(project: Project, key: ChosenKey, options: PackOptions): Pa
   };
 }
 
+const PYTHON_FLAGS = {
+  python: "--python",
+  frozen: "--frozen",
+  indexUrl: "--index-url",
+  extraIndexUrls: "--extra-index-url",
+  trustedHosts: "--trusted-host",
+  findLinks: "--find-links",
+  caFile: "--ca-file",
+};
+
 /** What has no effect is an error: its author expects one. */
 function refusePythonOptions(project: Project, options: PackOptions): void {
-  const flag = options.python !== undefined ? "--python" : options.frozen ? "--frozen" : undefined;
+  const { python, frozen, index = {} } = options;
+  const given = { python, frozen: frozen || undefined, ...index };
+  const [name] = Object.entries(given).find(([, value]) => [value ?? []].flat().length > 0) ?? [];
+  const flag = name === undefined ? undefined : PYTHON_FLAGS[name as keyof typeof given];
   if (flag === undefined) return;
   throw new UsageError("PYTHON_OPTION", `${flag} has no effect on ${project.manifest}`, {
     hint: "It is for Python projects: a pyproject.toml with [project].",
@@ -173,8 +187,14 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
     compression: override ?? compression,
     python: options.python,
     frozen: options.frozen,
+    index: options.index,
+    dryRun: options.dryRun,
     report,
   });
+  if (!options.dryRun) {
+    const sources = { manifest: source.manifest, slots: own, project: staged.project.sourceHash };
+    staged.project = { ...staged.project, sourceHash: await sourceHash(sources) };
+  }
   const isCompat = options.compat !== undefined;
   const notes: string[] = [];
   const project = isCompat ? compatProject(staged.project, staged.slots) : staged.project;

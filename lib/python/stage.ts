@@ -9,20 +9,21 @@ import { checkEntryPoints, commandsOf, defaultCommand, isBuilt, withCommands } f
 import { bundleLibraries, libraryNames } from "./native/native.ts";
 import { markerEnvironment } from "./pep/marker.ts";
 import { satisfiesPython } from "./pep/specifier.ts";
-import { compatibleTags, platformTags, rankTags } from "./pep/tags.ts";
+import { compatibleTags, platformTags, type PlatformTagsOf, rankTags } from "./pep/tags.ts";
+import { buildEnvironment } from "./prepare/prepare.ts";
+import { type Collected, collectWheels } from "./prepare/wheels.ts";
+import type { IndexWishes } from "./project/index-keys.ts";
 import type { PythonProject } from "./project/project.ts";
-import {
-  buildProject,
-  type Resolution,
-  resolveDependencies,
-  type ResolveOptions,
-} from "./resolve/resolve.ts";
+import { indexSettings, type PythonContext } from "./resolve/index-settings.ts";
+import type { LockTarget } from "./resolve/pylock.ts";
+import type { ResolveOptions } from "./resolve/resolve.ts";
 import { findTool } from "./resolve/tools.ts";
 import { type Resolver, uvPlatform } from "./resolve/uv.ts";
 import { withArchive } from "./runtime/archive.ts";
 import { findPython, type Interpreter, requireLinux } from "./runtime/interpreter.ts";
 import { type Runtime, stageRuntime } from "./runtime/runtime.ts";
 import { prepareCommand, prepareEntry, startCommand, startScript } from "./runtime/start.ts";
+import { platformOf, systemOf, type Target } from "./runtime/target.ts";
 import {
   compileWheels,
   nativeItems,
@@ -39,8 +40,12 @@ export interface PythonOptions {
   python?: string | undefined;
   /** Only what a lock says. */
   frozen?: boolean | undefined;
+  /** Of the command line: where packages come from. */
+  index?: IndexWishes | undefined;
   /** Existing empty folder for this run, removed by the caller. */
   scratch: string;
+  /** Nothing but caches and `scratch` is written. */
+  dryRun?: boolean | undefined;
 }
 
 /** A slot without its compression, which the packer chooses; its operations begin with `tar`. */
@@ -64,6 +69,8 @@ export interface PythonReport {
   packages: { name: string; version: string; file: string; sha256: string; license?: string }[];
   /** SHA-256 over the dependencies. */
   dependencyHash: string;
+  /** SHA-256 over the project's sources (see prepare/source.ts); absent when it is not built. */
+  sourceHash?: string;
   /** What the author should know. */
   notes: string[];
 }
@@ -88,10 +95,16 @@ const UNSET = ["PYTHON*", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"];
  * `NetworkError`, `CheckError` for wrong digests. Nothing but caches and `scratch` is written.
  */
 export async function stagePython(
-  ctx: Context,
+  machine: Context,
   project: PythonProject,
   options: PythonOptions,
 ): Promise<StagedPython> {
+  const outer = { ...machine, env: buildEnvironment(project, options.platform, machine.env) };
+  const wishes = [options.index ?? {}, project.build.index] as const;
+  const ctx: PythonContext = {
+    ...outer,
+    index: indexSettings(...wishes, project.root, outer.env),
+  };
   return await withArchive(ctx, options, async (wish) => {
     const python = await findPython(ctx, {
       cwd: project.root,
@@ -102,7 +115,7 @@ export async function stagePython(
     });
     requireLinux(python);
     checkPlatform(python, options.platform);
-    const runtime = await stageRuntime(ctx, python, project.runtime.optimisation);
+    const runtime = await stageRuntime(ctx, python, project.runtime.bytecode);
     return await stageWith(ctx, project, options, python, runtime);
   });
 }
@@ -114,7 +127,8 @@ async function stageWith(
   python: Interpreter,
   runtime: Runtime,
 ): Promise<StagedPython> {
-  const { resolution, own, bytecode } = await collect(ctx, project, options, python, runtime);
+  const collected = await collect(ctx, project, options, python, runtime);
+  const { resolution, own, bytecode } = collected;
   const programName = `python${python.minor.join(".")}`;
   const sitePath = `lib/${programName}/site-packages`;
   const ownWheels = own === undefined ? [] : [own];
@@ -135,11 +149,7 @@ async function stageWith(
   const main = defaultCommand(project, commands);
   // A package is called by its own name and then starts its default command, also when a script has that name.
   const start = (name: string) =>
-    startCommand(
-      programName,
-      name === project.packageName ? main : name,
-      project.runtime.optimisation,
-    );
+    startCommand(programName, name === project.packageName ? main : name, project.runtime);
   return {
     version: own?.version ?? project.version ?? "0",
     slots: [
@@ -153,7 +163,7 @@ async function stageWith(
     },
     runtime: { env: { unset: UNSET } },
     setup: [{ type: "execute", command: prepareCommand(runtime.programPath, python.version, pth) }],
-    report: report(python, runtime, resolution, native, [...bytecode.skipped.values()].flat()),
+    report: report(python, runtime, collected, native, [...bytecode.skipped.values()].flat()),
   };
 }
 
@@ -165,24 +175,31 @@ async function collect(
   python: Interpreter,
   runtime: Runtime,
 ) {
-  const glibc = targetGlibc(python, runtime);
+  const system = systemOf(python, targetGlibc(python, runtime), ctx.env);
+  const target = lockTarget(python, system);
   const resolver: Resolver = {
     ctx,
     uv: () => findTool(ctx, "uv"),
     python,
-    platform: uvPlatform(python, glibc),
+    pythonVersion: python.version,
+    platform: uvPlatform(system),
+    tags: target.tags,
   };
   const how: ResolveOptions = {
     frozen: options.frozen === true,
     scratch: options.scratch,
     epoch: sourceDateEpoch(ctx.env),
   };
-  const resolution = await resolveDependencies(resolver, project, lockTarget(python, glibc), how);
-  const own = isBuilt(project) ? await buildProject(resolver, project.root, how) : undefined;
+  const collected = await collectWheels(resolver, project, target, how, {
+    ...options,
+    isBuilt: isBuilt(project),
+    isNative: true,
+  });
+  const { resolution, own } = collected;
   const wheels = own === undefined ? resolution.wheels : [own, ...resolution.wheels];
   checkRequirements(wheels, python);
-  const bytecode = await compileWheels(ctx, wheels, python, runtime, project.runtime.optimisation);
-  return { resolution, own, bytecode };
+  const bytecode = await compileWheels(ctx, wheels, python, runtime, project.runtime.bytecode);
+  return { ...collected, bytecode };
 }
 
 function slot(
@@ -233,27 +250,23 @@ function targetGlibc(python: Interpreter, runtime: Runtime): [number, number] {
   return [2, Math.min(floor, python.libc.version[1])];
 }
 
-function lockTarget(python: Interpreter, glibc: [number, number]) {
-  const libc = python.libc.name === "musl" ? "musl" : "glibc";
-  const version = libc === "musl" ? python.libc.version : glibc;
-  const platforms = platformTags({ os: "linux", machine: python.machine, libc, version });
-  const target = {
+function lockTarget(target: Target, system: PlatformTagsOf): LockTarget {
+  const platforms = platformTags(system);
+  const tagTarget = {
     implementation: "cpython" as const,
-    version: python.minor,
-    abiFlags: python.abiFlags,
+    version: target.minor,
+    abiFlags: target.abiFlags,
     platforms,
   };
   return {
-    markers: markerEnvironment(python),
-    pythonVersion: python.version,
-    tags: rankTags(compatibleTags(target)),
+    markers: markerEnvironment(target),
+    pythonVersion: target.version,
+    tags: rankTags(compatibleTags(tagTarget)),
   };
 }
 
-const MACHINES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
-
 function checkPlatform(python: Interpreter, platform: string): void {
-  const own = `${python.platform}_${MACHINES[python.machine] ?? python.machine}`;
+  const own = platformOf(python);
   if (own === platform) return;
   throw new UsageError(
     "PYTHON_PLATFORM",
@@ -315,11 +328,12 @@ async function independent(
 function report(
   python: Interpreter,
   runtime: Runtime,
-  resolution: Resolution,
+  collected: Collected,
   native: Independent,
   skipped: string[],
 ): PythonReport {
-  const notes: string[] = [];
+  const { resolution } = collected;
+  const notes = [...collected.notes];
   if (runtime.omitted.length > 0)
     notes.push(`left out, because their libraries are missing here: ${runtime.omitted.join(", ")}`);
   if (native.external.length > 0) notes.push(`the target must have ${native.external.join(", ")}`);
@@ -341,6 +355,7 @@ function report(
       ...(w.license !== undefined && { license: w.license }),
     })),
     dependencyHash: resolution.hash,
+    ...(collected.sources !== undefined && { sourceHash: collected.sources }),
     notes,
   };
 }

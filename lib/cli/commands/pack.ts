@@ -128,6 +128,40 @@ export default command({
       description: "Which interpreter goes in",
     },
     frozen: { type: "boolean", group: "Python", description: "Take versions from the lock only" },
+    "index-url": {
+      type: "string",
+      valueHint: "URL",
+      group: "Package index",
+      description:
+        "Instead of the public index; NAME=URL takes the login of UV_INDEX_<NAME>_USERNAME and _PASSWORD",
+    },
+    "extra-index-url": {
+      type: "string",
+      repeat: true,
+      valueHint: "URL",
+      group: "Package index",
+      description: "Asked before that index; the first one that has a package counts",
+    },
+    "trusted-host": {
+      type: "string",
+      repeat: true,
+      valueHint: "HOST[:PORT]",
+      group: "Package index",
+      description: "Accept plain http and unproven certificates from it",
+    },
+    "find-links": {
+      type: "string",
+      repeat: true,
+      valueHint: "DIR",
+      group: "Package index",
+      description: "Folder of wheels; with --offline the only other source beside the cache",
+    },
+    "ca-file": {
+      type: "string",
+      valueHint: "FILE",
+      group: "Package index",
+      description: "Certificates (PEM) instead of the system's",
+    },
   },
   examples: [
     ["sealift pack", "Pack the project in this folder"],
@@ -161,6 +195,13 @@ export default command({
       testCommand: args["test-command"],
       python: args.python,
       frozen: args.frozen,
+      index: {
+        indexUrl: args["index-url"],
+        extraIndexUrls: args["extra-index-url"],
+        trustedHosts: args["trusted-host"],
+        findLinks: args["find-links"],
+        caFile: args["ca-file"],
+      },
     });
     for (const note of report.notes) context.warn(note);
     const { outputs, dryRun, ...rest } = report;

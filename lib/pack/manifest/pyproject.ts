@@ -43,9 +43,9 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
     throw manifestError(where, ["project"], "is missing", NO_PROJECT);
   }
 
-  const { PYTHON_KEYS, readPyproject } = await import("../../python/mod.ts");
+  const { readPyproject } = await import("../../python/mod.ts");
   const { table, isolated } = withoutIsolated(structuredClone(own), at);
-  const shared = sharedParts(checkManifest(toolTable(PYTHON_KEYS), table, at), at);
+  const shared = sharedParts(checkManifest(await toolTable(), table, at), at);
   const python = readPyproject(
     { ...document, tool: { ...tools, [name]: table } },
     where.file,
@@ -62,10 +62,16 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
   };
 }
 
-/** The tables of every project, and the keys that `lib/python` reads and checks. */
-function toolTable(pythonKeys: readonly string[]) {
-  const unread = Object.fromEntries(pythonKeys.map((key) => [key, v.optional(v.unknown())]));
-  return v.strictObject({ ...unread, ...sharedTables });
+/** The tables of every project, and those that `lib/python` reads. */
+async function toolTable() {
+  const { pythonTables } = await import("../../python/mod.ts");
+  return v.strictObject({ ...pythonTables, ...sharedTables });
+}
+
+/** What sealift reads in a `pyproject.toml` of a Python project, for editors. */
+export async function pyprojectShape() {
+  const table = v.optional(await toolTable());
+  return v.looseObject({ tool: v.optional(v.looseObject({ sealift: table, flavor: table })) });
 }
 
 function packageOf(python: PythonProject): Project["package"] {

@@ -5,7 +5,7 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { CheckError, type Context, ioError, run, UsageError } from "../../base/mod.ts";
+import { CheckError, type Context, ioError, run, splitWords, UsageError } from "../../base/mod.ts";
 import { readTar, Sha256, sha256File, type TreeEntry } from "../../codec/mod.ts";
 import { embeddedLauncher, hostPlatform } from "../../launcher/mod.ts";
 import {
@@ -19,7 +19,6 @@ import {
 } from "../../pspf/mod.ts";
 import { generateKeyPair } from "../../trust/mod.ts";
 import type { Project } from "../manifest/project.ts";
-import { splitWords } from "../stage/_words.ts";
 import type { StagedSlot } from "../stage/stage.ts";
 import { writerManifest } from "./manifest.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Context, FormatError } from "../../base/mod.ts";
 import type { Platform } from "../../launcher/mod.ts";
 import type { SlotInput } from "../../pspf/mod.ts";
-import type { StagedPython } from "../../python/mod.ts";
+import type { IndexWishes, StagedPython } from "../../python/mod.ts";
 import type { Project } from "../manifest/project.ts";
 import { withUnset } from "../manifest/pyproject.ts";
 import type { PackReport } from "../options.ts";
@@ -18,6 +18,8 @@ export interface PythonScope {
   compression: CompressionChoice;
   python?: string | undefined;
   frozen?: boolean | undefined;
+  index?: IndexWishes | undefined;
+  dryRun?: boolean | undefined;
   /** Learns the version, and what was resolved. */
   report: PackReport;
 }
@@ -31,9 +33,16 @@ export async function addPython(
 ): Promise<{ project: Project; slots: StagedSlot[] }> {
   if (project.python === undefined) return { project, slots: own };
   const { stagePython } = await import("../../python/mod.ts");
-  const { platform, python, frozen } = scope;
+  const { platform, python, frozen, index, dryRun } = scope;
   const scratch = await mkdtemp(join(scope.scratch, "python-"));
-  const staged = await stagePython(ctx, project.python, { platform, python, frozen, scratch });
+  const staged = await stagePython(ctx, project.python, {
+    platform,
+    python,
+    frozen,
+    index,
+    dryRun,
+    scratch,
+  });
   refuseTwins(staged, own);
   for (const note of staged.report.notes)
     if (!scope.report.notes.includes(note)) scope.report.notes.push(note);
@@ -81,5 +90,6 @@ function merged(project: Project, staged: StagedPython): Project {
     runtime: withUnset(project.runtime, staged.runtime.env.unset),
     setup: [...staged.setup, ...project.setup],
     dependencyHash: staged.report.dependencyHash,
+    ...(staged.report.sourceHash !== undefined && { sourceHash: staged.report.sourceHash }),
   };
 }

@@ -1,28 +1,34 @@
 /**
  * What a `pyproject.toml` says about the Python application: `[project]`, `[build-system]` and the Python keys of `[tool.sealift]` or
  * `[tool.flavor]`. Pure: a parsed document in, a checked value out. The keys that every project has (slots, execution, …) are the
- * business of `lib/pack`; `PYTHON_KEYS` names the ones that are read here.
+ * business of `lib/pack`; `pythonTables` has the ones that are read here.
  */
 import { dirname } from "node:path";
 
 import * as v from "valibot";
 
 import { FormatError, suggest } from "../../base/mod.ts";
-import { checkCommandName, isProjectName, parseObjectReference } from "../pep/names.ts";
+import {
+  checkCommandName,
+  isProjectName,
+  normaliseName,
+  parseObjectReference,
+} from "../pep/names.ts";
 import { type BuildSettings, buildSettings, BuildTable } from "./build-table.ts";
 import { FullText, Text } from "./fields.ts";
+import { type DependencyGroups, readGroups } from "./groups.ts";
 import { PythonTable, type PythonWishes, pythonWishes } from "./python-table.ts";
 import { type RuntimeSettings, runtimeSettings, RuntimeTable } from "./runtime-table.ts";
 
-/** Keys of the tool's table that this module reads. */
-export const PYTHON_KEYS = [
-  "entry_point",
-  "package_name",
-  "metadata",
-  "python",
-  "build",
-  "runtime",
-] as const;
+/** Keys of the tool's table that this module reads, with their shapes. */
+export const pythonTables = {
+  entry_point: v.optional(FullText),
+  package_name: v.optional(FullText),
+  metadata: v.optional(v.strictObject({ package_name: v.optional(FullText) })),
+  python: v.optional(PythonTable),
+  build: v.optional(BuildTable),
+  runtime: v.optional(RuntimeTable),
+};
 
 export interface PythonProject {
   /** Absolute path of pyproject.toml. */
@@ -38,6 +44,9 @@ export interface PythonProject {
   license?: string;
   requiresPython?: string;
   dependencies: string[];
+  /** Extra → requirements; absent when only the build backend knows them. */
+  extras?: Record<string, string[]>;
+  groups: DependencyGroups;
   /** The build backend knows the dependencies. */
   dynamicDependencies: boolean;
   /** `[tool.uv.sources]`, which may name folders beside this one. */
@@ -68,14 +77,7 @@ const ProjectTable = v.looseObject({
   dynamic: v.optional(v.array(v.string())),
 });
 
-const ToolTable = v.looseObject({
-  entry_point: v.optional(FullText),
-  package_name: v.optional(FullText),
-  metadata: v.optional(v.strictObject({ package_name: v.optional(FullText) })),
-  python: v.optional(PythonTable),
-  build: v.optional(BuildTable),
-  runtime: v.optional(RuntimeTable),
-});
+const ToolTable = v.looseObject(pythonTables);
 
 /**
  * Reads a parsed `pyproject.toml`. `FormatError` `MANIFEST` names the file and the key; `ENTRY_POINT`, `COMMAND_NAME`.
@@ -97,13 +99,16 @@ export function readPyproject(
   }
   const license = typeof project.license === "string" ? project.license : project.license?.text;
   const isPackage = packageWish(document);
-  checkExtras(own.build?.extras, project["optional-dependencies"], manifest, table);
+  const extras = project["optional-dependencies"] ?? {};
+  const knowsExtras = !dynamic.includes("optional-dependencies");
+  if (knowsExtras) checkExtras(own.build?.extras, extras, manifest, table);
   return {
     manifest,
     root: dirname(manifest),
     name: project.name,
     packageName: own.package_name ?? own.metadata?.package_name ?? project.name,
     dependencies: project.dependencies ?? [],
+    groups: readGroups(document, manifest, dirname(manifest)),
     dynamicDependencies: dynamic.includes("dependencies"),
     scripts: scripts(project.scripts, `${manifest}: project.scripts`),
     guiScripts: scripts(project["gui-scripts"], `${manifest}: project.gui-scripts`),
@@ -118,6 +123,7 @@ export function readPyproject(
       entryPoint: entryPoint(own.entry_point, manifest, table),
     }),
     ...(isPackage !== undefined && { isPackage }),
+    ...(knowsExtras && { extras }),
     ...(uvTable(document)?.sources !== undefined && { hasSources: true }),
   };
 }
@@ -171,8 +177,9 @@ function checkExtras(
   manifest: string,
   table: string,
 ): void {
+  const names = Object.keys(known).map(normaliseName);
   for (const extra of wanted) {
-    if (Object.hasOwn(known, extra)) continue;
+    if (names.includes(normaliseName(extra))) continue;
     const near = suggest(extra, Object.keys(known));
     throw wrong(
       manifest,

@@ -2,21 +2,15 @@
  * From a project to the wheels that it needs: an existing lock with `frozen`, else uv's resolution for the target; then every file into
  * the cache, source distributions and folders built to wheels. The order of the result is that of the names.
  */
-import {
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 
 import { FormatError, UsageError } from "../../base/mod.ts";
 import { compareNames, sha256Hex } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
 import { normaliseName } from "../pep/names.ts";
+import { parseWheelName, wheelRank } from "../pep/tags.ts";
+import { copySources } from "../prepare/source.ts";
 import type { PythonProject } from "../project/project.ts";
 import { type StagedWheel, stageWheel } from "../wheel/site.ts";
 import { fetchFiles } from "./fetch.ts";
@@ -36,6 +30,10 @@ export interface ResolveOptions {
   /** Scratch folder of this run. */
   scratch: string;
   epoch: number;
+  /** Sources that commands have changed already: a copy of the project at `root`, which may be built in. */
+  prepared?: { root: string; folder: string };
+  /** The interpreter of a build environment: the project is built with what is in it. */
+  environment?: { root: string; python: string };
 }
 
 /** The wheels of the project's dependencies, staged. */
@@ -161,10 +159,9 @@ async function wheelOf(
     return await buildProject(resolver, resolve(base, item.path), options);
   if (item.artifact.kind === "wheel")
     return await stageWheel(resolver.ctx, path, item.artifact.sha256);
-  return await stageWheel(
-    resolver.ctx,
-    await builtWheel(resolver, path, item.artifact.sha256, options.epoch),
-  );
+  const built = await builtWheel(resolver, path, item.artifact.sha256, options.epoch);
+  checkBuilt(resolver, built, basename(path));
+  return await stageWheel(resolver.ctx, built);
 }
 
 /** The wheel of a source distribution, built once for an interpreter. */
@@ -176,7 +173,9 @@ async function builtWheel(
 ): Promise<string> {
   const { ctx, python } = resolver;
   const build = sha256Hex(
-    new TextEncoder().encode(`${python.build} ${python.executable} ${epoch}`),
+    new TextEncoder().encode(
+      `${python.build} ${python.executable} ${epoch} ${resolver.variables ?? ""}`,
+    ),
   ).slice(0, 16);
   const place = join(ctx.cacheDir, "python", "built", `${sha256}-${build}`);
   await cachedFolder(place, async (folder) => {
@@ -190,22 +189,6 @@ function onlyWheel(folder: string): string {
   return readdirSync(folder).find((name) => name.endsWith(".whl")) ?? "";
 }
 
-/** Never copied into the build: environments, caches, and outputs of earlier builds, which setuptools would take for sources. */
-const LEFT_OUT = new Set([
-  "__pycache__",
-  ".venv",
-  "venv",
-  "env",
-  "node_modules",
-  ".tox",
-  ".nox",
-  ".mypy_cache",
-  ".pytest_cache",
-  ".ruff_cache",
-  "build",
-  "dist",
-]);
-
 /** Builds the project at `root` in a copy, because build backends write into the folder they build. */
 export async function buildProject(
   resolver: Resolver,
@@ -216,30 +199,36 @@ export async function buildProject(
   const out = join(copy, "..", "wheel");
   mkdirSync(out);
   resolver.ctx.progress.step(`Building ${basename(root)}`);
-  return await stageWheel(resolver.ctx, await buildWheel(resolver, copy, out, options.epoch));
+  const { environment } = options;
+  const within = environment?.root === root ? environment.python : undefined;
+  const wheel = await buildWheel(resolver, copy, out, options.epoch, within);
+  checkBuilt(resolver, wheel, root);
+  return await stageWheel(resolver.ctx, wheel);
 }
 
-/** A copy of the sources below `root`, in a folder of its own in the scratch folder of this run. */
+/** What is built here with compiled parts runs here only. */
+function checkBuilt(resolver: Resolver, wheel: string, source: string): void {
+  if (wheelRank(parseWheelName(basename(wheel)), resolver.tags) !== undefined) return;
+  throw new FormatError(
+    "WHEEL_FOREIGN",
+    `${source} builds to ${basename(wheel)}, which is not for ${resolver.platform} with Python ${resolver.pythonVersion}`,
+    {
+      hint: "It has compiled parts: use a version with a wheel for that platform, or pack on such a machine.",
+      details: { source, wheel: basename(wheel), platform: resolver.platform },
+    },
+  );
+}
+
+/** A copy of the sources below `root`, in a folder of its own in the scratch folder of this run; the prepared one where there is one. */
 function sourceCopy(root: string, options: ResolveOptions, purpose: "build" | "metadata"): string {
+  const prepared = options.prepared?.root === root ? options.prepared.folder : undefined;
+  if (prepared !== undefined && purpose === "build") return prepared;
   const digest = sha256Hex(new TextEncoder().encode(root)).slice(0, 12);
   const work = join(options.scratch, `${purpose}-${digest}`);
   rmSync(work, { recursive: true, force: true });
   const copy = join(work, "source");
   mkdirSync(work, { recursive: true });
-  cpSync(root, copy, {
-    recursive: true,
-    verbatimSymlinks: true,
-    filter: (from) => from === root || isSource(from, root),
-  });
+  if (prepared === undefined) copySources(root, copy);
+  else cpSync(prepared, copy, { recursive: true, verbatimSymlinks: true });
   return copy;
-}
-
-function isSource(path: string, root: string): boolean {
-  const name = basename(path);
-  const info = lstatSync(path);
-  if (!info.isDirectory()) return info.isFile() || info.isSymbolicLink();
-  const isTop = resolve(path, "..") === root;
-  const isLeftOut =
-    LEFT_OUT.has(name) && (isTop || name === "__pycache__" || name === "node_modules");
-  return !isLeftOut && !name.endsWith(".egg-info") && !existsSync(join(path, "pyvenv.cfg"));
 }

@@ -14,36 +14,18 @@ import {
   UsageError,
 } from "../../base/mod.ts";
 import { satisfiesPython } from "../pep/specifier.ts";
+import type { Target } from "./target.ts";
 
-export interface Interpreter {
-  /** The real program, outside of any virtual environment. */
-  executable: string;
-  /** `3.11.7`. */
-  version: string;
-  /** Major and minor. */
-  minor: [number, number];
-  /** `sys.version`: also tells two builds of one version apart. */
-  build: string;
+/** A Python that runs here. It can be the target itself, and it does what only a running interpreter can: build wheels, compile. */
+export interface Interpreter extends Target {
   implementation: string;
-  /** `cpython-311`, part of the names of bytecode files. */
-  cacheTag: string;
-  /** `t` when built without the global lock, else empty. */
-  abiFlags: string;
-  /** `linux`, `darwin`, `win32`. */
-  platform: string;
-  /** `x86_64`, `aarch64`. */
-  machine: string;
-  libc: { name: "glibc" | "musl" | "none"; version: [number, number] };
-  prefix: string;
-  /** Folders of the standard library, absolute, inside `prefix`. */
-  stdlib: string;
-  platstdlib: string;
-  /** Paths of the build machine that the interpreter remembers. */
-  buildPaths: string[];
+  /** `importlib.util.MAGIC_NUMBER` in hexadecimal: two interpreters with the same one read each other's bytecode. */
+  magic: string;
 }
 
 const QUESTION = `
 import json, os, sys, sysconfig
+from importlib.util import MAGIC_NUMBER
 base = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 try:
     libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
@@ -54,7 +36,7 @@ scheme = {"installed_base": sys.base_prefix, "installed_platbase": sys.base_exec
 print(json.dumps({
     "executable": base, "version": "%d.%d.%d" % sys.version_info[:3] + ("" if sys.version_info[3] == "final" else {"alpha": "a", "beta": "b", "candidate": "rc"}[sys.version_info[3]] + str(sys.version_info[4])),
     "minor": list(sys.version_info[:2]), "build": sys.version, "implementation": sys.implementation.name,
-    "cacheTag": sys.implementation.cache_tag, "abiFlags": "t" if v("Py_GIL_DISABLED") else "",
+    "magic": MAGIC_NUMBER.hex(), "cacheTag": sys.implementation.cache_tag, "abiFlags": "t" if v("Py_GIL_DISABLED") else "",
     "platform": sys.platform, "machine": os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", ""),
     "libc": libc, "musl": "musl" in (v("HOST_GNU_TYPE") or ""), "prefix": os.path.realpath(sys.base_prefix),
     "stdlib": os.path.realpath(sysconfig.get_path("stdlib", vars=scheme)), "platstdlib": os.path.realpath(sysconfig.get_path("platstdlib", vars=scheme)),

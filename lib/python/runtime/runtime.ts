@@ -31,7 +31,7 @@ import {
 } from "../native/libraries.ts";
 import { setSearchPath, stripFile } from "../native/patch.ts";
 import { findTool } from "../resolve/tools.ts";
-import { bytecodePath, compileBytecode, type OptimisationLevel } from "../wheel/bytecode.ts";
+import { type BytecodeKind, bytecodePath, compileBytecode, kindName } from "../wheel/bytecode.ts";
 import type { Interpreter } from "./interpreter.ts";
 
 /** Raised when the same input would give another result. */
@@ -78,22 +78,26 @@ const LEFT_FILES = [
 export async function stageRuntime(
   ctx: Context,
   python: Interpreter,
-  level: OptimisationLevel,
+  wish: BytecodeKind | undefined,
 ): Promise<Runtime> {
+  // Its own work at pack time needs the bytecode in any case.
+  const bytecode = wish ?? { level: 0, docstrings: true };
   const view = await loaderView(ctx.env);
   const plan = planCopy(python, view);
-  const key = fingerprint(plan, python, level);
+  const key = fingerprint(plan, python, bytecode);
   const place = join(ctx.cacheDir, "python", "runtimes", `${python.version}-${key.slice(0, 24)}`);
   await cachedFolder(place, async (folder) => {
     ctx.progress.step(`Making Python ${python.version} relocatable`);
-    await build(ctx, python, plan, folder, level);
+    await build(ctx, python, plan, folder, bytecode);
   });
   const programPath = `bin/python${python.minor.join(".")}`;
   const runtime: Runtime = {
     folder: place,
     program: join(place, programPath),
     programPath,
-    entries: await scanTree(place),
+    entries: (await scanTree(place)).filter(
+      (entry) => wish !== undefined || !isBytecode(entry.path),
+    ),
     omitted: plan.omitted,
   };
   if (python.libc.name === "glibc") {
@@ -134,6 +138,10 @@ function planCopy(python: Interpreter, view: LoaderView): CopyPlan {
   };
 }
 
+function isBytecode(path: string): boolean {
+  return path.endsWith(".pyc") || path.endsWith("/__pycache__");
+}
+
 /** Files of the standard library that travel, sorted by the walk; links are followed, because their targets may stay behind. */
 function* libraryFiles(root: string, folder: string): Generator<string> {
   for (const item of readdirSync(join(root, folder), { withFileTypes: true }).sort((a, b) =>
@@ -157,12 +165,12 @@ function* libraryFiles(root: string, folder: string): Generator<string> {
 }
 
 /** Covers every file that goes in by path, size and time, and the interpreter's own account of its build. */
-function fingerprint(plan: CopyPlan, python: Interpreter, level: OptimisationLevel): string {
+function fingerprint(plan: CopyPlan, python: Interpreter, bytecode: BytecodeKind): string {
   const lines = [...plan.files, ...plan.libraries].map(({ from, to }) => {
     const info = lstatSync(realpathSync(from), { bigint: true });
     return `${to}\t${info.size}\t${info.mtimeNs}\t${info.ino}`;
   });
-  const head = [RECIPE, level, python.build, python.executable, python.prefix];
+  const head = [RECIPE, kindName(bytecode), python.build, python.executable, python.prefix];
   return sha256Hex(new TextEncoder().encode([...head, ...lines].join("\n")));
 }
 
@@ -171,7 +179,7 @@ async function build(
   python: Interpreter,
   plan: CopyPlan,
   folder: string,
-  level: OptimisationLevel,
+  bytecode: BytecodeKind,
 ): Promise<void> {
   const libraries = plan.libraries.map((library) => ({ ...library, elf: true }));
   for (const { from, to, elf } of [...plan.files, ...libraries]) {
@@ -188,7 +196,7 @@ async function build(
   );
   await relativeSearchPaths(ctx, folder, elves);
   neutralBuildPaths(python, folder, plan);
-  await compileLibrary(python, folder, plan, level);
+  await compileLibrary(python, folder, plan, bytecode);
   await tryOut(python, folder);
 }
 
@@ -225,16 +233,16 @@ async function compileLibrary(
   python: Interpreter,
   folder: string,
   plan: CopyPlan,
-  level: OptimisationLevel,
+  bytecode: BytecodeKind,
 ): Promise<void> {
   const jobs = plan.files
     .filter(({ to }) => to.endsWith(".py"))
     .map(({ to }) => ({
       source: join(folder, to),
       name: to,
-      target: join(folder, bytecodePath(to, python.cacheTag, level)),
+      target: join(folder, bytecodePath(to, python.cacheTag, bytecode.level)),
     }));
-  await compileBytecode(join(folder, "bin", `python${python.minor.join(".")}`), jobs, level);
+  await compileBytecode(join(folder, "bin", `python${python.minor.join(".")}`), jobs, bytecode);
 }
 
 /** A runtime that does not start, or that finds its library elsewhere, must never reach a package. */

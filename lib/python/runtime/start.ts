@@ -13,6 +13,7 @@
  */
 import type { TreeEntry } from "../../codec/mod.ts";
 import { type ObjectReference, parseObjectReference } from "../pep/names.ts";
+import type { RuntimeSettings } from "../project/runtime-table.ts";
 
 /** Where the preparing program lies in a work environment. */
 export const PREPARE_PATH = "lib/sealift/prepare.py";
@@ -82,10 +83,17 @@ export function prepareCommand(programPath: string, version: string, pth: string
   return [...program, "{workenv}", "{slot:runtime}", "{slot:site}", programPath, version, ...pth];
 }
 
-/** The command that starts `name`; `flags` stand before the script. */
-export function startCommand(programName: string, name: string, level: 0 | 1 | 2): string[] {
-  const optimise = level === 0 ? [] : [level === 1 ? "-O" : "-OO"];
-  return [`{workenv}/bin/${programName}`, "-I", ...optimise, `{workenv}/libexec/${name}`];
+/** The command that starts `name`; flags stand before the script. */
+export function startCommand(
+  programName: string,
+  name: string,
+  { optimisation, bytecode }: RuntimeSettings,
+): string[] {
+  const flags = ["-I"];
+  if (optimisation > 0) flags.push(optimisation === 1 ? "-O" : "-OO");
+  // Without bytecode, none is written on the target either: what was unpacked stays as it was signed.
+  if (bytecode === undefined) flags.push("-B");
+  return [`{workenv}/bin/${programName}`, ...flags, `{workenv}/libexec/${name}`];
 }
 
 /** What console-script wrappers do; guarded, because spawned workers import the main script again. */

@@ -15,10 +15,11 @@ import type { Interpreter } from "../runtime/interpreter.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { bytesEntry, startScript, textEntry } from "../runtime/start.ts";
 import {
+  type BytecodeKind,
   bytecodePath,
   compileBytecode,
   type CompileJob,
-  type OptimisationLevel,
+  kindName,
 } from "./bytecode.ts";
 import { recordBytes, unpackWheel, type WheelFile, type WheelInfo } from "./wheel.ts";
 
@@ -63,20 +64,21 @@ export interface Bytecode {
   skipped: Map<string, string[]>;
 }
 
-/** Compiles what the cache does not have, all in one run of the packed interpreter. */
+/** Compiles what the cache does not have, all in one run of the packed interpreter; nothing without a `kind`. */
 export async function compileWheels(
   ctx: Context,
   wheels: StagedWheel[],
   python: Interpreter,
   runtime: Runtime,
-  level: OptimisationLevel,
+  kind: BytecodeKind | undefined,
 ): Promise<Bytecode> {
+  if (kind === undefined) return { folders: new Map(), skipped: new Map() };
   const interpreter = sha256Hex(new TextEncoder().encode(python.build)).slice(0, 16);
   const base = join(
     ctx.cacheDir,
     "python",
     "bytecode",
-    `${python.cacheTag}-${interpreter}-o${level}-${RECIPE}`,
+    `${python.cacheTag}-${interpreter}-${kindName(kind)}-${RECIPE}`,
   );
   const folders = new Map(wheels.map((wheel) => [wheel.key, join(base, wheel.key)]));
   const missing = wheels.filter((wheel) => !existsSync(join(base, wheel.key)));
@@ -87,9 +89,9 @@ export async function compileWheels(
         `Compiling ${missing.length} ${missing.length === 1 ? "package" : "packages"}`,
       );
     const jobs = work.flatMap(({ wheel, folder }) =>
-      compileJobs(wheel, folder, python.cacheTag, level),
+      compileJobs(wheel, folder, python.cacheTag, kind),
     );
-    const failed = new Set(await compileBytecode(runtime.program, jobs, level));
+    const failed = new Set(await compileBytecode(runtime.program, jobs, kind));
     for (const { wheel, folder } of work) {
       const lost = sources(wheel).filter((f) => failed.has(join(wheel.folder, "files", f.member)));
       writeFileSync(join(folder, "skipped.json"), JSON.stringify(lost.map((f) => f.path).sort()));
@@ -115,7 +117,7 @@ function compileJobs(
   wheel: StagedWheel,
   folder: string,
   cacheTag: string,
-  level: OptimisationLevel,
+  { level }: BytecodeKind,
 ): CompileJob[] {
   return sources(wheel).map((f) => ({
     source: join(wheel.folder, "files", f.member),
@@ -170,20 +172,20 @@ export function siteEntries(
   wheels: StagedWheel[],
   bytecode: Bytecode,
   cacheTag: string,
-  level: OptimisationLevel,
+  level: BytecodeKind["level"],
 ): TreeEntry[] {
   const tree = new Tree();
   for (const wheel of wheels) {
     const skipped = new Set(bytecode.skipped.get(wheel.key));
-    const compiled = join(bytecode.folders.get(wheel.key) ?? "", "files");
+    const compiled = bytecode.folders.get(wheel.key);
     const record: string[] = [];
     for (const file of wheel.files) {
       if (file.scheme !== "site" || isRewritten(file.path, wheel)) continue;
       tree.add(fileEntry(file, file.path, wheel), wheel, file.sha256);
       record.push(recordRow(file.path, file.sha256, file.size));
-      if (!file.path.endsWith(".py") || skipped.has(file.path)) continue;
+      if (!file.path.endsWith(".py") || skipped.has(file.path) || compiled === undefined) continue;
       const path = bytecodePath(file.path, cacheTag, level);
-      const source = join(compiled, path);
+      const source = join(compiled, "files", path);
       tree.add(
         { path, type: "file", mode: 0o644, size: Bun.file(source).size, source },
         wheel,

@@ -2,7 +2,9 @@ import { describe, expect, test } from "bun:test";
 
 import { checkEntryPoints, commandsOf, defaultCommand } from "../../../lib/python/commands.ts";
 import { satisfiesPython } from "../../../lib/python/pep/specifier.ts";
+import { buildSettings } from "../../../lib/python/project/build-table.ts";
 import { readPyproject } from "../../../lib/python/project/project.ts";
+import { runtimeSettings } from "../../../lib/python/project/runtime-table.ts";
 import { prepareCommand, startCommand, startScript } from "../../../lib/python/runtime/start.ts";
 import type { StagedWheel } from "../../../lib/python/wheel/site.ts";
 import { codeOf } from "../fixture.ts";
@@ -50,8 +52,8 @@ optimization_level = 2`);
       entryPoint: "my_app.__main__:main",
       isPackage: true,
       python: { version: "3.12" },
-      build: { extras: ["socks"], extraPackages: ["rich"] },
-      runtime: { optimisation: 2 },
+      build: buildSettings({ extras: ["socks"], extra_packages: ["rich"] }),
+      runtime: { optimisation: 2, bytecode: { level: 2, docstrings: false } },
     });
   });
 
@@ -126,6 +128,16 @@ extras = ["cli"]`);
       "a level that does not exist",
       `${PROJECT}[tool.sealift.runtime]\noptimization_level = 3`,
       /must be 0, 1 or 2/,
+    ],
+    [
+      "docstrings left out of bytecode that is not made",
+      `${PROJECT}[tool.sealift.runtime]\ncompile_bytecode = false\nstrip_docstrings = true`,
+      /runtime\.strip_docstrings contradicts compile_bytecode = false/,
+    ],
+    [
+      "docstrings kept at level 2",
+      `${PROJECT}[tool.flavor.runtime]\noptimization_level = 2\nstrip_docstrings = false`,
+      /tool\.flavor\.runtime\.strip_docstrings contradicts optimization_level = 2/,
     ],
     [
       "a Python that is no version",
@@ -204,12 +216,16 @@ describe("commands", () => {
 });
 
 test("start commands are isolated and say the optimisation", () => {
-  expect(startCommand("python3.11", "x", 0)).toEqual([
+  const level = (optimization_level: 0 | 2) => runtimeSettings({ optimization_level });
+  expect(startCommand("python3.11", "x", level(0))).toEqual([
     "{workenv}/bin/python3.11",
     "-I",
     "{workenv}/libexec/x",
   ]);
-  expect(startCommand("python3.11", "x", 2)).toContain("-OO");
+  expect(startCommand("python3.11", "x", level(2))).toContain("-OO");
+  expect(startCommand("python3.11", "x", runtimeSettings({ compile_bytecode: false }))).toContain(
+    "-B",
+  );
   expect(prepareCommand("bin/python3.11", "3.11.7", ["a.pth"]).slice(-3)).toEqual([
     "bin/python3.11",
     "3.11.7",

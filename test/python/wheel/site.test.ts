@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { findProgram, run } from "../../../lib/base/mod.ts";
 import { sha256Hex, type TreeEntry } from "../../../lib/codec/mod.ts";
-import { bytecodePath, compileBytecode } from "../../../lib/python/wheel/bytecode.ts";
+import { bytecodePath, compileBytecode, kindName } from "../../../lib/python/wheel/bytecode.ts";
 import {
   type Bytecode,
   nativeItems,
@@ -177,7 +177,7 @@ describe.skipIf(findProgram("python3") === undefined)("compileBytecode()", () =>
       name,
       target: join(folder, bytecodePath(name, "x", 0)),
     }));
-    const failed = await compileBytecode(python, jobs, 0);
+    const failed = await compileBytecode(python, jobs, { level: 0, docstrings: true });
     const good = names.filter((name) => !failed.includes(join(folder, name))).sort();
     const bytes = good.map((name) =>
       readFileSync(join(folder, bytecodePath(name, "x", 0))).toString("hex"),
@@ -212,11 +212,52 @@ describe.skipIf(findProgram("python3") === undefined)("compileBytecode()", () =>
           target: join(folder.path, bytecodePath("m.py", tag, 0)),
         },
       ],
-      0,
+      { level: 0, docstrings: true },
     );
     writeFileSync(join(folder.path, "m.py"), "print('changed')\n");
     const { stdout } = await run([python, "-c", "import m"], { cwd: folder.path });
     expect(new TextDecoder().decode(stdout)).toBe("compiled\n");
+  });
+});
+
+describe.skipIf(findProgram("python3") === undefined)("bytecode without docstrings", () => {
+  const source = `"""module"""
+"second"
+from __future__ import annotations
+def f():
+    """only"""
+class C:
+    "one"
+    "two"
+    x = 1
+    async def g(self):
+        "doc"
+        return "kept"
+T = """text"""
+import sys, asyncio
+print(__doc__, f.__doc__, C.__doc__, C.g.__doc__, f(), C.x, asyncio.run(C().g()), T, sys._getframe().f_lineno)
+`;
+
+  test.each([0, 1] as const)(
+    "below level 2 (%d) keeps every other text, and lines",
+    async (level) => {
+      using folder = scratch();
+      const python = findProgram("python3") ?? "";
+      const at = (name: string) => join(folder.path, name);
+      writeFileSync(at("m.py"), source);
+      const job = { source: at("m.py"), name: "m.py", target: at("m.pyc") };
+      expect(await compileBytecode(python, [job], { level, docstrings: false })).toEqual([]);
+      const { stdout, stderr } = await run([python, at("m.pyc")]);
+      const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      expect(text).toBe("None None None None None 1 kept text 15\n");
+      expect(readFileSync(at("m.pyc"), "latin1")).not.toContain("only");
+    },
+  );
+
+  test("its cache has a name of its own", () => {
+    expect(kindName({ level: 1, docstrings: true })).toBe("o1");
+    expect(kindName({ level: 1, docstrings: false })).toBe("o1-nodoc");
+    expect(kindName({ level: 2, docstrings: false })).toBe("o2");
   });
 });
 

@@ -1,5 +1,6 @@
 /** Text to words by the quoting rules of a POSIX shell, as the launchers split `command`. Nothing is expanded. */
-import { FormatError, quoted } from "../../base/mod.ts";
+import { FormatError } from "./errors.ts";
+import { quoted } from "./text.ts";
 
 /** @throws FormatError `COMMAND_WORDS` for an open quote or a backslash at the end */
 export function splitWords(text: string): string[] {
