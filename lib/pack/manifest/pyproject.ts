@@ -57,7 +57,7 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
     root: rootOf(where),
     package: packageOf(python),
     ...shared,
-    ...(isolated && { runtime: withUnset(shared.runtime, ISOLATED) }),
+    ...withService(isolated ? withUnset(shared.runtime, ISOLATED) : shared.runtime, python, at),
     python,
   };
 }
@@ -101,6 +101,23 @@ function withoutIsolated(table: Table, where: ManifestText): { table: Table; iso
   const isolated = env.isolated;
   delete env.isolated;
   return { table, isolated };
+}
+
+/** `[tool.sealift.service]`, or its short form in the runtime table. */
+function withService(
+  runtime: Project["runtime"],
+  python: PythonProject,
+  where: ManifestText,
+): Pick<Project, "runtime"> {
+  const { service } = python.runtime;
+  if (service === undefined) return runtime === undefined ? {} : { runtime };
+  if (runtime?.service === undefined) return { runtime: { ...runtime, service } };
+  throw manifestError(
+    where,
+    ["runtime", "persistent"],
+    "says what the table service says already",
+    "Keep one of the two: the table has more keys.",
+  );
 }
 
 /** The same rules with more variables to unset. */

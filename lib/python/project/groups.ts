@@ -32,7 +32,8 @@ export function readGroups(document: Table, manifest: string, root: string): Dep
 
   const lines = (name: string, inside: string[] = []): string[] => {
     const where = `${manifest}: group ${name}`;
-    if (inside.includes(name)) throw bad(where, `includes itself (${[...inside, name].join(" → ")})`);
+    if (inside.includes(name))
+      throw bad(where, `includes itself (${[...inside, name].join(" → ")})`);
     const include = (other: string) => lines(normaliseName(other), [...inside, name]);
     if (!names.includes(name)) throw bad(where, "is included, but is not there");
     const poetryTable = {
@@ -108,7 +109,13 @@ export function checkExtras(wanted: string[], known: string[], manifest: string)
   });
 }
 
-function unknown(code: string, what: string, name: string, known: string[], manifest: string): UsageError {
+function unknown(
+  code: string,
+  what: string,
+  name: string,
+  known: string[],
+  manifest: string,
+): UsageError {
   const near = suggest(name, known);
   const there = known.length === 0 ? "It has none." : `It has ${known.join(", ")}.`;
   return new UsageError(code, `${manifest}: has no ${what}`, {
@@ -122,9 +129,14 @@ function byName(value: unknown): Map<string, unknown> {
 }
 
 function table(value: unknown): Table {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Table) : {};
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Table)
+    : {};
 }
 
 function bad(where: string, what: string): FormatError {
-  return new FormatError("GROUP", `${where} ${what}`, { hint: "Correct that group.", details: { field: where } });
+  return new FormatError("GROUP", `${where} ${what}`, {
+    hint: "Correct that group.",
+    details: { field: where },
+  });
 }
