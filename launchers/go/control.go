@@ -16,6 +16,10 @@ const (
 	stopGrace = 5
 	// Exit code of status when the service does not run, as init scripts have it.
 	notRunning = 3
+	// Exit code of a supervisor that found another one at work.
+	otherFirst = 199
+	// How often start begins again because a supervisor that it found was about to end.
+	attempts = 3
 	// superviseCommand is how `start` calls this file again, to supervise in the background.
 	superviseCommand = "--supervise"
 )
@@ -166,25 +170,29 @@ func (c *cli) startService(pkg *Package, entry *Command, standing *Standing, com
 	if err := checkTrust(pkg); err != nil {
 		return err
 	}
-	var own *Background
-	// What can fail before the service has to stop fails before it stops.
-	if _, there := standing.supervisor(); !there || command == "restart" {
-		port, err := c.makeReady(pkg, entry)
-		if err != nil {
-			return err
-		}
-		if command == "restart" {
-			if _, err := stopService(pkg, standing); err != nil {
-				return err
-			}
-		}
-		if own, err = c.startSupervisor(standing, port, words); err != nil {
+	port, err := c.makeReady(pkg, entry)
+	if err != nil {
+		return err
+	}
+	// What can fail before the service has to stop has not failed.
+	if command == "restart" {
+		if _, err := stopService(pkg, standing); err != nil {
 			return err
 		}
 	}
-	state, started, err := awaitUp(pkg, standing, own)
-	if err != nil {
-		return err
+	var state *State
+	started := false
+	for attempt := 0; attempt < attempts && state == nil; attempt++ {
+		own, err := c.startSupervisor(standing, port, words)
+		if err == nil {
+			state, started, err = awaitUp(pkg, standing, own)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if state == nil {
+		return failedService(pkg, standing, 0)
 	}
 	if c.json {
 		w := document(command, true)
@@ -253,7 +261,7 @@ func (c *cli) startSupervisor(standing *Standing, port int64, words int) (*Backg
 func superviseDetached(pkg *Package, entry *Command, start *Start, standing *Standing) (int, error) {
 	lock, err := standing.take()
 	if err != nil || lock == nil {
-		return 0, err
+		return otherFirst, err
 	}
 	log, err := openServiceLog(standing)
 	if err != nil {
@@ -274,22 +282,23 @@ func superviseDetached(pkg *Package, entry *Command, start *Start, standing *Sta
 	return supervise(pkg, job, standing, lock, log)
 }
 
-// awaitUp waits until the program is up; false when it is somebody else's start that made it so.
+// awaitUp waits until the program is up; false when it is somebody else's start that made it so, no state when that one ended
+// meanwhile.
 func awaitUp(pkg *Package, standing *Standing, own *Background) (state *State, started bool, err error) {
 	patience := pkg.plan.service.startTimeout
 	until := time.Now().Add(seconds(patience))
 	seen, since := 0, time.Now()
 	for ; ; time.Sleep(tick) {
 		if code, over := own.over(); over {
-			if _, there := standing.supervisor(); !there {
+			if code != otherFirst {
 				return nil, false, failedService(pkg, standing, code)
 			}
-			own = nil // another start was first
+			own = nil
 		}
 		supervisor, there := standing.supervisor()
 		state := standing.read()
 		if own == nil && !there {
-			return nil, false, failedService(pkg, standing, state.exit)
+			return nil, false, nil
 		}
 		if !there || supervisor != state.supervisor {
 			state = &State{}

@@ -69,7 +69,9 @@ func stuck(name string, pid int) error { return fail("SERVICE_STUCK", "name", na
 func supervise(pkg *Package, job *Job, standing *Standing, lock *os.File, log *ServiceLog) (int, error) {
 	defer lock.Close()
 	s := &Supervisor{pkg: pkg, job: job, service: pkg.plan.service, standing: standing, log: log}
-	s.asks = s.listen()
+	var release func()
+	s.asks, release = s.listen()
+	defer release()
 	name := pkg.plan.name
 	if _, err := standing.endOrphan(name, s.service.stopTimeout); err != nil {
 		return 0, err

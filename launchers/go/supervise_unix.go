@@ -17,7 +17,7 @@ type Run struct {
 }
 
 // listen: signals that were ignored stay so, as nohup wants.
-func (s *Supervisor) listen() <-chan os.Signal {
+func (s *Supervisor) listen() (<-chan os.Signal, func()) {
 	hadTerminal = hasTerminal()
 	asks := make(chan os.Signal, 16)
 	for _, number := range forwarded {
@@ -25,7 +25,7 @@ func (s *Supervisor) listen() <-chan os.Signal {
 			signal.Notify(asks, number)
 		}
 	}
-	return asks
+	return asks, func() {}
 }
 
 // start starts the program, which ends with its supervisor where the system knows how, and holds the program's lock as long as

@@ -21,7 +21,7 @@ type Run struct {
 const lookForStop = 200 * time.Millisecond
 
 // listen: this system has no signals between processes; a file asks for the end.
-func (s *Supervisor) listen() <-chan os.Signal {
+func (s *Supervisor) listen() (<-chan os.Signal, func()) {
 	asks := make(chan os.Signal, 16)
 	signal.Notify(asks, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -31,10 +31,12 @@ func (s *Supervisor) listen() <-chan os.Signal {
 			}
 		}
 	}()
-	if _, err := joinJob(); err != nil {
+	job, err := joinJob()
+	if err != nil {
 		debugf("no job object", "detail", reason(err))
+		return asks, func() {}
 	}
-	return asks
+	return asks, func() { _ = limitJob(job, 0) } // as spawn does
 }
 
 // start starts the program in a group of its own, so that it can be told to end without this process.

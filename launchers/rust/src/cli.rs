@@ -24,9 +24,8 @@ use crate::tree::Tree;
 use crate::trust;
 use crate::unpack::{self, Sink, Work};
 
-const COMMANDS: [&str; 14] = [
-    "info", "verify", "metadata", "slots", "slot", "extract", "workenv", "run", "start", "status", "stop", "restart", "logs", "help",
-];
+const COMMANDS: [&str; 14] =
+    ["info", "verify", "metadata", "slots", "slot", "extract", "workenv", "run", "start", "status", "stop", "restart", "logs", "help"];
 
 const HELP: &str = "Commands of this package (SEALIFT_LAUNCHER_CLI=1):
   info               what this package is (the default)
@@ -115,8 +114,11 @@ impl Call {
         }
         let command = if args.is_empty() { "info".into() } else { args.remove(0).to_string_lossy().into_owned() };
         let rest = args.clone();
-        json |= args.iter().any(is_json);
-        args.retain(|word| !is_json(word));
+        // What stands behind these may be the program's.
+        if !control::COMMANDS.contains(&command.as_str()) {
+            json |= args.iter().any(is_json);
+            args.retain(|word| !is_json(word));
+        }
         (Call { command, args, json }, rest)
     }
 

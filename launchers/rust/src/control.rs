@@ -29,6 +29,10 @@ const UP: Duration = Duration::from_millis(500);
 const GRACE: u64 = 5;
 /// Exit code of `status` when the service does not run, as init scripts have it.
 const NOT_RUNNING: i32 = 3;
+/// Exit code of a supervisor that found another one at work.
+const OTHER_FIRST: i32 = 199;
+/// How often `start` begins again because a supervisor that it found was about to end.
+const ATTEMPTS: u32 = 3;
 
 /// One call.
 pub struct Control<'a> {
@@ -45,7 +49,8 @@ impl Control<'_> {
         }
         let sealed = Sealed::open(image)?;
         let plan = &sealed.plan;
-        let instance = service::instance(plan, command::choose(plan, &name)?).ok_or_else(|| Failure::new("SERVICE_NONE").with("name", &plan.name))?;
+        let instance =
+            service::instance(plan, command::choose(plan, &name)?).ok_or_else(|| Failure::new("SERVICE_NONE").with("name", &plan.name))?;
         let takes_args = matches!(self.command, "start" | "restart");
         if !takes_args && !args.is_empty() {
             return Err(Failure::new("CLI_ARGUMENT").with("name", self.command).with("detail", "it takes no argument"));
@@ -132,22 +137,20 @@ impl Control<'_> {
         let plan = &sealed.plan;
         trust::check(&sealed.package.image.path, &plan.name, &sealed.signers)?;
         process::set_signals();
-        let mut own = None;
-        // What can fail before the service has to stop fails before it stops.
-        if self.command == "restart" || folder.supervisor().is_none() {
-            let ready = prepare::make_ready(sealed, start)?;
-            if self.command == "restart" {
-                stop(plan, folder)?;
-            }
-            let port = ready.scope.port.unwrap_or(0);
-            if folder.supervisor().is_none() {
-                if port != 0 && folder.orphan().is_none() && accepts(port) && folder.supervisor().is_none() {
-                    return Err(Failure::new("SERVICE_PORT_TAKEN").with("port", port));
-                }
-                own = Some(detach(&ready, folder)?);
+        let ready = prepare::make_ready(sealed, start)?;
+        // What can fail before the service has to stop has not failed.
+        if self.command == "restart" {
+            stop(plan, folder)?;
+        }
+        let mut up = None;
+        for _ in 0..ATTEMPTS {
+            let own = background(&ready, folder)?;
+            up = await_up(sealed, folder, own)?;
+            if up.is_some() {
+                break;
             }
         }
-        let (state, started) = self.await_up(sealed, folder, own)?;
+        let Some((state, started)) = up else { return Err(failed(plan, folder, 0)) };
         let path = folder.path("log").to_string_lossy().into_owned();
         let text = if self.json {
             let mut document = Document::new(self.command, true);
@@ -162,46 +165,58 @@ impl Control<'_> {
         };
         Ok(Answer { text, code: 0 })
     }
+}
 
-    /// Waits until the program is up; false when it is somebody else's start that made it so.
-    fn await_up(&self, sealed: &Sealed, folder: &Folder, mut own: Option<i32>) -> Result<(State, bool)> {
-        let plan = &sealed.plan;
-        let patience = plan.service.as_ref().map_or(0, |service| service.start_timeout);
-        let until = Instant::now() + Duration::from_secs(patience);
-        let mut seen: Option<(i32, Instant)> = None;
-        loop {
-            if let Some(code) = own.and_then(ended) {
-                if folder.supervisor().is_none() {
-                    return Err(failed(plan, folder, code));
-                }
-                own = None; // another start was first
+/// A supervisor in the background, unless there is one.
+fn background(ready: &Ready, folder: &Folder) -> Result<Option<i32>> {
+    let port = ready.scope.port.unwrap_or(0);
+    if folder.supervisor().is_some() {
+        return Ok(None);
+    }
+    if port != 0 && folder.orphan().is_none() && accepts(port) && folder.supervisor().is_none() {
+        return Err(Failure::new("SERVICE_PORT_TAKEN").with("port", port));
+    }
+    detach(ready, folder).map(Some)
+}
+
+/// Waits until the program is up; false when it is somebody else's start that made it so, `None` when that one ended meanwhile.
+fn await_up(sealed: &Sealed, folder: &Folder, mut own: Option<i32>) -> Result<Option<(State, bool)>> {
+    let plan = &sealed.plan;
+    let patience = plan.service.as_ref().map_or(0, |service| service.start_timeout);
+    let until = Instant::now() + Duration::from_secs(patience);
+    let mut seen: Option<(i32, Instant)> = None;
+    loop {
+        if let Some(code) = own.and_then(ended) {
+            if code != OTHER_FIRST {
+                return Err(failed(plan, folder, code));
             }
-            let supervisor = folder.supervisor();
-            let state = folder.read().filter(|state| supervisor == Some(state.supervisor)).unwrap_or_default();
-            if own.is_none() && state.supervisor != 0 && state.identity != sealed.identity {
-                return Err(supervise::runs_already(&plan.name, &plan.version, folder));
-            }
-            if own.is_none() && supervisor.is_none() {
-                return Err(failed(plan, folder, folder.read().and_then(|state| state.exit).unwrap_or(0)));
-            }
-            if own.is_some() && state.exit.is_some() {
-                stop(plan, folder)?;
-                return Err(failed(plan, folder, state.exit.unwrap_or(0)));
-            }
-            if state.program > 0 {
-                let since = seen.filter(|(program, _)| *program == state.program).map_or_else(Instant::now, |(_, since)| since);
-                seen = Some((state.program, since));
-                let up = if state.port == 0 { since.elapsed() >= UP } else { since.elapsed() >= UP / 5 && accepts(state.port) };
-                if up {
-                    return Ok((state, own.is_some()));
-                }
-            }
-            if Instant::now() >= until {
-                let late = Failure::new("SERVICE_LATE").with("name", &plan.name).with("pid", state.program).with("seconds", patience);
-                return Err(late.with("detail", if state.port == 0 { String::new() } else { format!(" on port {}", state.port) }));
-            }
-            std::thread::sleep(TICK);
+            own = None;
         }
+        let supervisor = folder.supervisor();
+        let state = folder.read().filter(|state| supervisor == Some(state.supervisor)).unwrap_or_default();
+        if own.is_none() && state.supervisor != 0 && state.identity != sealed.identity {
+            return Err(supervise::runs_already(&plan.name, &plan.version, folder));
+        }
+        if own.is_none() && supervisor.is_none() {
+            return Ok(None);
+        }
+        if own.is_some() && state.exit.is_some() {
+            stop(plan, folder)?;
+            return Err(failed(plan, folder, state.exit.unwrap_or(0)));
+        }
+        if state.program > 0 {
+            let since = seen.filter(|(program, _)| *program == state.program).map_or_else(Instant::now, |(_, since)| since);
+            seen = Some((state.program, since));
+            let up = if state.port == 0 { since.elapsed() >= UP } else { since.elapsed() >= UP / 5 && accepts(state.port) };
+            if up {
+                return Ok(Some((state, own.is_some())));
+            }
+        }
+        if Instant::now() >= until {
+            let late = Failure::new("SERVICE_LATE").with("name", &plan.name).with("pid", state.program).with("seconds", patience);
+            return Err(late.with("detail", if state.port == 0 { String::new() } else { format!(" on port {}", state.port) }));
+        }
+        std::thread::sleep(TICK);
     }
 }
 
@@ -260,7 +275,7 @@ fn detach(ready: &Ready, folder: &Folder) -> Result<i32> {
         }
     }
     let supervise = || {
-        let Some(lock) = folder.take()? else { return Ok(0) };
+        let Some(lock) = folder.take()? else { return Ok(OTHER_FIRST) };
         let output = Output::open(folder)?;
         ready.around(|| supervise::run(ready, folder, lock, Some(output)))
     };

@@ -101,7 +101,8 @@ impl Supervisor<'_> {
                 return Ok(code);
             }
             failures = if began.elapsed() >= GOOD_RUN { 1 } else { failures + 1 };
-            let notice = |code| Failure::new(code).with("name", &self.ready.scope.sealed.plan.name).with("actual", self.state.exit.unwrap_or(0));
+            let notice =
+                |code| Failure::new(code).with("name", &self.ready.scope.sealed.plan.name).with("actual", self.state.exit.unwrap_or(0));
             if failures > self.service.restart_limit {
                 log::warning(&notice("SERVICE_GIVE_UP").with("count", failures));
                 return Ok(code);
