@@ -49,24 +49,31 @@ func (s *Standing) supervisor() (pid int, there bool) {
 }
 
 // takeProgram takes the program's lock, which what is started inherits: while it is held, a process of the service lives.
-// Whoever looks at this lock holds it for a moment.
+// Whoever looks at it holds it for a moment; a process that an earlier program left behind may hold it for ever, and keeps
+// the old file.
 func (s *Standing) takeProgram() (*os.File, error) {
-	file, err := s.open("program")
-	if err != nil {
-		return nil, err
-	}
-	for range 50 {
-		if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+	for attempt := 0; ; attempt++ {
+		file, err := s.open("program")
+		if err != nil {
+			return nil, err
+		}
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
 			return file, nil
+		}
+		file.Close()
+		if attempt > 10 {
+			return nil, failIO(s.path("program"), err)
+		}
+		if attempt == 10 {
+			_ = os.Remove(s.path("program"))
 		}
 		time.Sleep(tick)
 	}
-	file.Close()
-	return nil, nil
 }
 
-// orphan is the program that outlived its supervisor: while its lock is held, something of it lives. The number is 0 when it is
-// not known for sure: a program of a service leads its own session, or has left one behind.
+// orphan is the program that outlived its supervisor: the lock is held, the supervisor did not end by itself, and the number
+// leads a session, as programs of services do, or did and has left processes behind.
 func (s *Standing) orphan() (pid int, there bool) {
 	file, err := os.Open(s.path("program"))
 	if err != nil {
@@ -76,11 +83,10 @@ func (s *Standing) orphan() (pid int, there bool) {
 	if syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
 		return 0, false
 	}
-	pid = s.read().program
-	if session, err := unix.Getsid(pid); pid <= 1 || err == nil && session != pid {
-		pid = 0
-	}
-	return pid, true
+	state := s.read()
+	session, err := unix.Getsid(state.program)
+	there = state.supervisor != 0 && (err != nil || session == state.program) && sendToGroup(state.program, 0)
+	return state.program, there
 }
 
 // ask asks the supervisor to end; the system said this moment that it holds the lock. One of another machine or container has no

@@ -72,16 +72,12 @@ func supervise(pkg *Package, job *Job, standing *Standing, lock *os.File, log *S
 	var release func()
 	s.asks, release = s.listen()
 	defer release()
-	name := pkg.plan.name
-	if _, err := standing.endOrphan(name, s.service.stopTimeout); err != nil {
+	if _, err := standing.endOrphan(pkg.plan.name, s.service.stopTimeout); err != nil {
 		return 0, err
 	}
 	var err error
 	if s.program, err = standing.takeProgram(); err != nil {
 		return 0, err
-	}
-	if s.program == nil {
-		return 0, stuck(name, 0)
 	}
 	s.state = State{version: pkg.plan.version, identity: pkg.identity, supervisor: os.Getpid(), started: time.Now().Unix(),
 		port: portNumber(job.port), stopTimeout: s.service.stopTimeout}

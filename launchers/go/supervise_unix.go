@@ -114,17 +114,16 @@ func (r *Run) kill() { sendToGroup(r.pid, syscall.SIGKILL) }
 
 // sweep ends what the program left behind, which would hold its port.
 func (r *Run) sweep() {
-	there := sendToGroup(r.pid, syscall.SIGTERM)
-	for until := time.Now().Add(leftovers); there && time.Now().Before(until); time.Sleep(tick) {
-		for {
-			if pid, _ := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 {
-				break
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		there := sendToGroup(r.pid, signal)
+		for until := time.Now().Add(leftovers); there && time.Now().Before(until); time.Sleep(tick) {
+			for {
+				if pid, _ := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 {
+					break
+				}
 			}
+			there = sendToGroup(r.pid, 0)
 		}
-		there = sendToGroup(r.pid, 0)
-	}
-	if there {
-		r.kill()
 	}
 }
 

@@ -227,6 +227,18 @@ describe.each(["rust", "go"] as StubLanguage[])("the %s launcher", (language) =>
       expect(lives(after.pid)).toBe(true);
     });
 
+    test("a process that left the service's session is left alone and stops nothing", async () => {
+      const script = STAYS.replace("echo", "setsid sleep 60 & echo $! >> $OUT/daemon\necho");
+      const file = await yard.pack({ service: {}, script });
+      const { supervisor, pid } = await yard.json(file, ["start"]);
+      await yard.cli(file, ["stop"]);
+      expect((await yard.json(file, ["status"])).state).toBe("stopped");
+      expect((await yard.json(file, ["start"])).started).toBe(true);
+      expect((await yard.json(file, ["status"])).pid).not.toBe(pid);
+      expect(supervisor).not.toBeNull();
+      for (const daemon of yard.read("daemon").trim().split("\n")) process.kill(Number(daemon));
+    });
+
     test("an old state is never taken for a running service", async () => {
       const file = await yard.pack({ service: {} });
       await yard.cli(file, ["start"]);

@@ -4,16 +4,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::failure::{Failure, Result};
 use crate::place;
+use crate::supervise::{TICK, send_to_group};
 
 const FIRST_LINE: &str = "sealift-service 1";
 
@@ -74,21 +74,31 @@ impl Folder {
         (i32::from(found.l_type) != i32::from(libc::F_UNLCK as i16)).then_some(found.l_pid)
     }
 
-    /// The program's lock, which what is started inherits: while it is held, a process of the service lives.
-    pub fn take_program(&self) -> Result<Option<File>> {
-        let file = self.open("program")?;
-        Ok(flock(&file, FlockOperation::NonBlockingLockExclusive).ok().map(|()| file))
+    /// The program's lock, which what is started inherits: while it is held, a process of the service lives. Whoever looks at it holds
+    /// it for a moment; a process that an earlier program left behind may hold it for ever, and keeps the old file.
+    pub fn take_program(&self) -> Result<File> {
+        for _ in 0..10 {
+            let file = self.open("program")?;
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                return Ok(file);
+            }
+            std::thread::sleep(TICK);
+        }
+        let path = self.path("program");
+        let file = fs::remove_file(&path).map_err(|e| Failure::io(&path, e)).and_then(|()| self.open("program"))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|e| Failure::io(&path, e))?;
+        Ok(file)
     }
 
-    /// The program that outlived its supervisor: while its lock is held, something of it lives. The number is 0 when it is not
-    /// known for sure: a program of a service leads its own session, or has left one behind.
+    /// The program that outlived its supervisor: the lock is held, the supervisor did not end by itself, and the number leads
+    /// a session, as programs of services do, or did and has left processes behind.
     pub fn orphan(&self) -> Option<i32> {
         let file = File::open(self.path("program")).ok()?;
         flock(&file, FlockOperation::NonBlockingLockShared).err()?;
-        let program = self.read().map_or(0, |state| state.program);
+        let State { supervisor, program, .. } = self.read()?;
         // SAFETY: getsid takes any number.
         let session = unsafe { libc::getsid(program) };
-        Some(if program > 1 && (session == program || session == -1) { program } else { 0 })
+        (supervisor != 0 && (session == program || session == -1) && send_to_group(program, 0)).then_some(program)
     }
 
     pub fn write(&self, state: &State) -> Result<()> {
@@ -166,6 +176,36 @@ pub fn now() -> u64 {
 
 /// Whether a program of this machine accepts connections there.
 pub fn accepts(port: u16) -> bool {
-    let at = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
-    at.iter().any(|address| TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok())
+    // SAFETY: the structures are plain numbers, for which zero is a value.
+    let (mut four, mut six): (libc::sockaddr_in, libc::sockaddr_in6) = unsafe { std::mem::zeroed() };
+    four.sin_family = libc::AF_INET as _;
+    four.sin_port = port.to_be();
+    four.sin_addr.s_addr = u32::from_ne_bytes([127, 0, 0, 1]);
+    six.sin6_family = libc::AF_INET6 as _;
+    six.sin6_port = port.to_be();
+    six.sin6_addr.s6_addr[15] = 1;
+    connects(libc::AF_INET, &four) || connects(libc::AF_INET6, &six)
 }
+
+fn connects<T>(family: i32, address: &T) -> bool {
+    // SAFETY: the socket is ours from its making on, and everything pointed to is valid for the calls.
+    unsafe {
+        let number = libc::socket(family, libc::SOCK_STREAM, 0);
+        if number < 0 {
+            return false;
+        }
+        let socket = OwnedFd::from_raw_fd(number);
+        libc::fcntl(number, libc::F_SETFL, libc::O_NONBLOCK);
+        if libc::connect(number, (&raw const *address).cast(), size_of::<T>() as _) == 0 {
+            return true;
+        }
+        let mut list = [libc::pollfd { fd: number, events: libc::POLLOUT, revents: 0 }];
+        let waits = io::Error::last_os_error().raw_os_error() == Some(libc::EINPROGRESS);
+        let answered = waits && libc::poll(list.as_mut_ptr(), 1, CONNECT_MS) == 1;
+        // A refused connection is reported as an error as well as ready.
+        drop(socket);
+        answered && list[0].revents & (libc::POLLERR | libc::POLLHUP) == 0
+    }
+}
+
+const CONNECT_MS: i32 = 1000;

@@ -2,7 +2,7 @@
 //! the package's policy, and ends it when it is asked to.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -45,15 +45,7 @@ pub fn run(ready: &Ready, folder: &Folder, _lock: File, output: Option<Output>) 
     let Some(service) = &sealed.plan.service else { return Err(Failure::new("SERVICE_NONE")) };
     let signals = Signals::take().map_err(|e| Failure::io(&folder.path("lock"), e))?;
     end_orphan(folder, &sealed.plan.name, service.stop_timeout)?;
-    // Whoever looks at this lock holds it for a moment.
-    let mut program_lock = folder.take_program()?;
-    for _ in 0..50 {
-        if program_lock.is_none() {
-            std::thread::sleep(TICK);
-            program_lock = folder.take_program()?;
-        }
-    }
-    let program_lock = program_lock.ok_or_else(|| stuck(&sealed.plan.name, 0))?;
+    let program_lock = folder.take_program()?;
     let state = State {
         version: sealed.plan.version.clone(),
         identity: sealed.identity.clone(),
@@ -140,7 +132,8 @@ impl Supervisor<'_> {
                     return Err(io::Error::from_raw_os_error(libc::ESRCH));
                 }
             }
-            if io::stdin().is_terminal() {
+            // SAFETY: asks about a number.
+            if unsafe { libc::isatty(0) } == 1 {
                 rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
             }
             self.output.as_ref().map_or(Ok(()), Output::connect)
@@ -176,15 +169,14 @@ impl Supervisor<'_> {
 
     /// Ends what the program left behind, which would hold its port, and takes its last words.
     fn sweep(&mut self, program: i32) {
-        let until = Instant::now() + LEFTOVERS;
-        let mut there = send_to_group(program, libc::SIGTERM);
-        while there && Instant::now() < until {
-            std::thread::sleep(TICK);
-            reap(program);
-            there = send_to_group(program, 0);
-        }
-        if there {
-            send_to_group(program, libc::SIGKILL);
+        for signal in [libc::SIGTERM, libc::SIGKILL] {
+            let until = Instant::now() + LEFTOVERS;
+            let mut there = send_to_group(program, signal);
+            while there && Instant::now() < until {
+                std::thread::sleep(TICK);
+                reap(program);
+                there = send_to_group(program, 0);
+            }
         }
         while self.poll(Some(Duration::ZERO)).1 {
             self.copy();
