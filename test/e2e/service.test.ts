@@ -19,7 +19,7 @@ let binary: string;
 beforeAll(async () => {
   if (reason === true) binary = await freshBinary();
 }, 240_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }), 60_000);
 
 const SERVER = `import http.server
 import json

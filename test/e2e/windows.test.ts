@@ -299,10 +299,10 @@ check("a service starts in the background, is asked about, starts again and stop
 [service]\nport = ${port}\nrestart_delay = 0\nstop_timeout = 5
 [[slots]]\nid = "program"\nsource = "program.exe"\ntarget = "program.exe"\n`;
   const file = await pack("serving", manifest);
-  const command = async (...args: string[]) => {
+  const command = async (...args: string[]): Promise<Record<string, unknown>> => {
     const env = { SEALIFT_LAUNCHER_CLI: "1" };
-    const { code, stdout, stderr } = await start(["--json", ...args], { env }, file);
-    return { code, stderr, ...(JSON.parse(stdout) as Record<string, unknown>) };
+    const { code, stdout, stderr } = await start(["--json", ...args], { env, leaves: true }, file);
+    return { stderr, ...(JSON.parse(stdout) as Record<string, unknown>), code };
   };
   expect(await command("status")).toMatchObject({ code: 3, state: "stopped" });
   const first = await command("start", "a b");
@@ -311,6 +311,7 @@ check("a service starts in the background, is asked about, starts again and stop
   expect(await command("status")).toMatchObject({ code: 0, state: "running", accepts: true });
   expect(await command("logs")).toMatchObject({ lines: ["up [a b]"] });
   expect((await start([], {}, file)).code).toBe(104);
+  console.log(JSON.stringify(await command("stop")), await must(["sh","-c","cat */drive_c/users/root/AppData/Local/sealift/data/.service/serving/state */drive_c/users/root/AppData/Local/sealift/data/.service/serving/log; ps aux | grep serving"], process.env, folder));
   expect(await command("restart")).toMatchObject({ code: 0, started: true });
   expect(await command("stop")).toMatchObject({ code: 0, stopped: true });
   expect(await command("stop")).toMatchObject({ code: 0, stopped: false });
