@@ -300,7 +300,7 @@ func awaitUp(pkg *Package, standing *Standing, own *Background) (state *State, s
 		if own == nil && !there {
 			return nil, false, nil
 		}
-		if !there || supervisor != state.supervisor {
+		if !there || state.supervisor == 0 || supervisor != state.supervisor {
 			state = &State{}
 		}
 		if own == nil && state.supervisor != 0 && state.identity != pkg.identity {

@@ -25,6 +25,7 @@ func (s *Standing) take() (*os.File, error) {
 		}
 		if taken {
 			_ = os.Remove(s.path("stop"))
+			_ = os.Remove(s.path("state")) // until it is written anew it would speak of another supervisor
 			return file, nil
 		}
 		time.Sleep(tick)

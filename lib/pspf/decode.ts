@@ -5,12 +5,12 @@
 import { FormatError, type SealiftError } from "../base/mod.ts";
 import {
   decompressStream,
+  Garbage,
   readTar,
   type ReadTarOptions,
   Sha256,
   unzstdChunks,
 } from "../codec/mod.ts";
-import { Garbage } from "./_garbage.ts";
 import { digest64 } from "./descriptor.ts";
 import { MAX_FOREIGN_SLOT } from "./layout.ts";
 import type { Operation } from "./operations.ts";

@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test";
 
 import fc from "fast-check";
 
-import { splitWords } from "../../lib/base/mod.ts";
-import { quoteWords } from "../../lib/pspf/mod.ts";
+import { quoteWords, splitWords } from "../../lib/base/mod.ts";
 
 describe("splitWords()", () => {
   test.each([

@@ -32,6 +32,8 @@ export interface StartOptions {
   input?: Uint8Array;
   /** Output goes through files: what it leaves running holds them, as every process of wine does with its parent's. */
   leaves?: boolean;
+  /** Default: 30 s. */
+  timeoutMs?: number;
 }
 
 export interface Outcome {
@@ -64,12 +66,12 @@ export async function startWine(folder: string): Promise<Wine> {
   });
   return {
     drive,
-    async start(argv, { env, input, leaves } = {}) {
+    async start(argv, { env, input, leaves, timeoutMs = 30_000 } = {}) {
       if (leaves) return await startThroughFiles(folder, { ...base, ...env }, argv);
       const outcome = await run(["wine", ...argv], {
         cwd: folder,
         env: { ...base, ...env },
-        timeoutMs: 30_000,
+        timeoutMs,
         ...(input && { input }),
       });
       return { code: outcome.code, stdout: text(outcome.stdout), stderr: text(outcome.stderr) };

@@ -21,7 +21,11 @@ export interface PoetryRequirement {
 }
 
 /** `name = value` of a table of dependencies; a list has an entry for each of several cases. */
-export function poetryRequirements(name: string, value: unknown, where: string): PoetryRequirement[] {
+export function poetryRequirements(
+  name: string,
+  value: unknown,
+  where: string,
+): PoetryRequirement[] {
   return [value].flat().map((item) => requirement(name, item, `${where}.${name}`));
 }
 
@@ -37,7 +41,9 @@ function requirement(name: string, value: unknown, where: string): PoetryRequire
   const source = sourceOf(entry);
   return {
     name: normaliseName(name),
-    extras: Array.isArray(entry.extras) ? entry.extras.map((extra) => normaliseName(String(extra))) : [],
+    extras: Array.isArray(entry.extras)
+      ? entry.extras.map((extra) => normaliseName(String(extra)))
+      : [],
     specifiers: specifiersOf(text(entry.version) ?? "*", where),
     optional: entry.optional === true,
     ...(marker !== undefined && { marker }),
@@ -69,12 +75,12 @@ export function specifiersOf(constraint: string, where: string): string[] {
   return alternatives.includes("") ? [] : alternatives;
 }
 
-const PIECE = /(\^|~=|~|===|==|!=|<=|>=|<|>|=)?\s*([A-Za-z0-9*][A-Za-z0-9.!+*_-]*)/y;
+const PIECE = /(\^|~=|~|===|==|!=|<=|>=|<|>|=)?\s*(\*|v?\d[A-Za-z0-9.!+*_-]*)/y;
 
 function conjunction(part: string, where: string): string {
   const pieces: string[] = [];
   const text = part.trim();
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     PIECE.lastIndex = at;
     const found = PIECE.exec(text);
     if (found === null) throw bad(where, `has ${quoted(part, 100)}, which is no constraint`);
@@ -127,13 +133,18 @@ function pythonMarker(constraint: string, where: string): string | undefined {
       .split(",")
       .map((piece) => {
         const [, operator = "==", version = ""] = /^([=!<>~]+)(.*)$/.exec(piece) ?? [];
-        const name = version.split(".").length > 2 && !version.endsWith("*") ? "python_full_version" : "python_version";
+        const name =
+          version.split(".").length > 2 && !version.endsWith("*")
+            ? "python_full_version"
+            : "python_version";
         return `${name} ${operator} "${version}"`;
       })
       .join(" and "),
   );
   if (alternatives.length === 0) return undefined;
-  return alternatives.length === 1 ? alternatives[0] : alternatives.map((a) => `(${a})`).join(" or ");
+  return alternatives.length === 1
+    ? alternatives[0]
+    : alternatives.map((a) => `(${a})`).join(" or ");
 }
 
 function allOf(markers: (string | undefined)[]): string | undefined {
@@ -160,5 +171,8 @@ export function requirementLine(item: PoetryRequirement, root: string, where: st
 }
 
 function bad(where: string, what: string, hint = "Correct that requirement."): FormatError {
-  return new FormatError("POETRY_REQUIREMENT", `${where} ${what}`, { hint, details: { field: where } });
+  return new FormatError("POETRY_REQUIREMENT", `${where} ${what}`, {
+    hint,
+    details: { field: where },
+  });
 }

@@ -27,8 +27,8 @@ export interface PrepareOptions {
   scratch: string;
   /** The packages are for the interpreter's own system, so it can load them. */
   isNative: boolean;
-  /** Nothing but `scratch` is written: `venv_path` is not made. */
-  dryRun?: boolean | undefined;
+  /** `venv_path` may be made; without it, and for a foreign system, the environment stays in `scratch`. */
+  keepVenv: boolean;
 }
 
 /** Variables for resolution, commands and builds: the machine's, then those that the project sets. */
@@ -63,7 +63,7 @@ export async function prepareBuild(
   if (hasCommands || venvPath !== undefined || !isolation) {
     const scratch = join(options.scratch, "environment");
     const kept = venvPath === undefined ? undefined : resolve(project.root, venvPath);
-    const folder = options.dryRun ? scratch : (kept ?? scratch);
+    const folder = options.keepVenv && options.isNative ? (kept ?? scratch) : scratch;
     preparation.venv = await makeVenv(folder, python, { systemSitePackages });
     if (!options.isNative)
       notes.push(`the build environment has no packages, because they are for ${options.platform}`);

@@ -68,14 +68,13 @@ export async function fillVenv(
   wheels: StagedWheel[],
 ): Promise<void> {
   if (wheels.length === 0) return;
-  const { packages, scripts } = layoutOf(python);
+  const layout = layoutOf(python);
+  const { packages, scripts } = layout;
   const none = { folders: new Map(), skipped: new Map() };
   const site = siteEntries(wheels, none, python.cacheTag, 0);
   const entries = [
     ...site.map((entry) => ({ ...entry, path: `${packages}/${entry.path}` })),
-    ...prefixEntries(wheels, `python${python.minor.join(".")}`).map((entry) =>
-      runnable(entry, venv, scripts),
-    ),
+    ...prefixEntries(wheels, layout).map((entry) => runnable(entry, venv, scripts)),
   ];
   await extractTar(tarStream(arrangeTree(entries), { mtime: 315532800 }), venv.folder);
 }

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 
 import { type HttpAccess, ioError } from "../../base/mod.ts";
-import { type IndexAddress, type IndexSettings, isTrusted } from "./index-settings.ts";
+import { type IndexAddress, type IndexSettings, isLoopback, isTrusted } from "./index-settings.ts";
 import type { Login } from "./login.ts";
 
 /** For `httpGet` and `httpDownload`. `further` are indexes that the settings do not hold. */
@@ -33,10 +33,6 @@ function loginFor(url: URL, indexes: IndexAddress[]): Login | undefined {
     return url.pathname.startsWith(folder) ? folder.length : 0;
   };
   return same.toSorted((a, b) => depth(b) - depth(a))[0]?.login;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function readCertificates(path: string): string {

@@ -2,7 +2,7 @@
  * Where packages come from, as one value that everything uses: uv, pip, and sealift's own downloads. Joined from the command line,
  * the environment (`UV_*`, then `PIP_*`) and the manifest, in this order; where none of them names an index, uv's own configuration counts.
  */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 
 import { type Context, EnvironmentError, redacted, UsageError } from "../../base/mod.ts";
@@ -28,6 +28,8 @@ export interface IndexSettings {
   trusted: string[];
   /** Absolute; certificates that stand for the system's. */
   caFile?: string;
+  /** Silence after which a connection is given up, when the user says so. */
+  idleMs?: number;
   /** For files and redirects on other hosts. netrc's `default` is for indexes only: it would follow every link. */
   netrc(host: string): Login | undefined;
 }
@@ -47,7 +49,7 @@ export function settingsOf(ctx: PythonContext): IndexSettings {
 /**
  * @param options of the command line; relative paths start from the current folder
  * @param wishes of the manifest; relative paths start from `root`
- * Errors: `UsageError("INDEX_URL" | "TRUSTED_HOST")`, `EnvironmentError("FIND_LINKS" | "CA_FILE")`.
+ * Errors: `UsageError("INDEX_URL" | "INDEX_PLAIN" | "TRUSTED_HOST")`, `EnvironmentError("FIND_LINKS" | "CA_FILE")`.
  */
 export function indexSettings(
   options: IndexWishes,
@@ -82,16 +84,34 @@ export function indexSettings(
   ];
   const caFile =
     file(options.caFile, ".") ??
-    file(env.SSL_CERT_FILE || undefined, ".") ??
-    file(wishes.caFile, root);
-  return {
+    file(wishes.caFile, root) ??
+    (env.SSL_CERT_FILE && existsSync(env.SSL_CERT_FILE) ? resolve(env.SSL_CERT_FILE) : undefined);
+  const seconds = Number(env.UV_HTTP_TIMEOUT ?? env.UV_REQUEST_TIMEOUT ?? env.HTTP_TIMEOUT ?? 0);
+  const settings: IndexSettings = {
     ...(main !== undefined && { main: address(main, env, netrc) }),
     extra: extra.filter((a, i) => extra.findIndex((b) => b.url === a.url) === i),
     findLinks: [...new Set(links)],
     trusted: [...new Set(trusted)],
     ...(caFile !== undefined && { caFile }),
+    ...(seconds > 0 && { idleMs: seconds * 1000 }),
     netrc: (host) => (host === "" ? undefined : netrc.get(host)),
   };
+  for (const { url } of [settings.main ?? [], settings.extra].flat()) refusePlain(url, settings);
+  return settings;
+}
+
+/** Packages over plain http can be changed by everybody on the way. */
+function refusePlain(url: string, settings: IndexSettings): void {
+  const { protocol, hostname, host } = new URL(url);
+  if (protocol === "https:" || isLoopback(hostname) || isTrusted(settings, new URL(url))) return;
+  throw new UsageError("INDEX_PLAIN", `${redacted(url)}: plain http shows and trusts everybody`, {
+    hint: `Use https, or accept it for this host: --trusted-host ${host}.`,
+    details: { host },
+  });
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** An address as people write it: `ADDRESS` or `NAME=ADDRESS`, with or without a login. */

@@ -81,12 +81,14 @@ async function pageOf(
 ): Promise<IndexFile[] | undefined> {
   const base = index.url.endsWith("/") ? index.url : `${index.url}/`;
   const url = new URL(`${name}/`, base).href;
+  const { idleMs } = settingsOf(ctx);
   return await once(asked, ctx, url, async () => {
     try {
       const page = await httpGet(ctx, url, {
         maxBytes: MAX_PAGE,
         headers: { accept: ACCEPT },
         purpose: `Looking ${name} up in the index`,
+        ...(idleMs !== undefined && { idleMs }),
         access: indexAccess(settingsOf(ctx), [index]),
       });
       const text = new TextDecoder().decode(page.bytes);

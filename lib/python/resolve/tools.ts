@@ -107,16 +107,15 @@ async function fetchTool(
   pin: Pin,
   folder: string,
 ): Promise<void> {
-  requireNetwork(ctx, `Fetching ${name} ${pin.version}`);
-  ctx.progress.step(`Fetching ${name} ${pin.version}`);
+  const linked = await linkedWheel(settingsOf(ctx).findLinks, name, pin);
+  if (linked === undefined) {
+    requireNetwork(ctx, `Fetching ${name} ${pin.version}`);
+    ctx.progress.step(`Fetching ${name} ${pin.version}`);
+  }
   const work = temporaryFolder(folder);
   try {
-    const wheel = await pipDownload(
-      ctx,
-      `${name}==${pin.version}`,
-      Object.values(pin.wheels),
-      work,
-    );
+    const requirement = `${name}==${pin.version}`;
+    const wheel = linked ?? (await pipDownload(ctx, requirement, Object.values(pin.wheels), work));
     const digest = await sha256File(wheel);
     if (!Object.values(pin.wheels).includes(digest)) {
       throw new NetworkError("TOOL_DIGEST", `${basename(wheel)} does not have the pinned SHA-256`, {
@@ -139,6 +138,22 @@ async function fetchTool(
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** The pinned wheel for this system in one of the folders. */
+async function linkedWheel(folders: string[], name: string, pin: Pin): Promise<string | undefined> {
+  const system = process.platform === "win32" ? "windows" : process.platform;
+  const host = `${system}_${process.arch === "x64" ? "amd64" : process.arch}`;
+  const found = new Map<string, string>();
+  for (const folder of folders) {
+    for (const file of readdirSync(folder).sort()) {
+      if (!file.startsWith(`${name}-${pin.version}-`) || !file.endsWith(".whl")) continue;
+      found.set(await sha256File(join(folder, file)), join(folder, file));
+    }
+  }
+  // A static program runs with every C library.
+  const wanted = [`${host}_musl`, host].map((key) => found.get(pin.wheels[key] ?? ""));
+  return wanted.find((path) => path !== undefined);
 }
 
 /** One wheel into `folder` by way of pip; gives its path. */

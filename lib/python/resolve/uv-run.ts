@@ -29,7 +29,7 @@ export async function runUv(
   { ctx, uv: find }: UvUser,
   argv: string[],
   call: UvCall,
-): Promise<{ stdout: string }> {
+): Promise<{ stdout: string; stderr: string }> {
   const settings = settingsOf(ctx);
   const global = [
     "--no-progress",
@@ -46,8 +46,8 @@ export async function runUv(
     timeoutMs: 1_800_000,
     ...(call.input === undefined ? {} : { input: call.input }),
   });
-  if (code === 0) return { stdout: new TextDecoder().decode(stdout) };
   const words = scrubbed(new TextDecoder().decode(stderr), settings);
+  if (code === 0) return { stdout: new TextDecoder().decode(stdout), stderr: words };
   throw uvFailure(call.what, code, words, ctx.offline);
 }
 
@@ -127,12 +127,14 @@ export async function effectiveIndexes(
 }
 
 const UNREACHABLE =
-  /error sending request|Failed to fetch|dns error|Connection refused|connection closed|operation timed out|Could not connect|error decoding response body|request or response body error|invalid peer certificate/i;
+  /error sending request|Failed to fetch|dns error|Connection refused|connection closed|operation timed out|Could not connect|error decoding response body|request or response body error|invalid peer certificate|Unsupported `Content-Type`|Received some unexpected (?:JSON|HTML)|HTTP status (?:server|client) error|Failed to (?:download|read metadata)/i;
 const REFUSED = /\b(?:401 Unauthorized|403 Forbidden)\b/;
 
 function uvFailure(what: string, code: number, stderr: string, offline: boolean): SealiftError {
   const lines = stderr.trim().split("\n");
-  const explanation = lines.slice(-40).join("\n");
+  // What uv was doing when it failed is no part of why.
+  const first = lines.findIndex((line) => /^(?:error:|\s*×)/.test(line));
+  const explanation = lines.slice(Math.max(first, 0)).slice(-40).join("\n");
   const details = { code, stderr: explanation };
   if (offline) {
     return new NetworkError(
@@ -157,7 +159,7 @@ function uvFailure(what: string, code: number, stderr: string, offline: boolean)
   if (UNREACHABLE.test(stderr)) {
     return new NetworkError(
       "RESOLVE_NETWORK",
-      `${what} failed, because the index cannot be reached:\n${explanation}`,
+      `${what} failed, because the index cannot be reached or does not answer as one:\n${explanation}`,
       {
         hint: "Check the connection, the proxy variables and the address of the index (--index-url).",
         details,

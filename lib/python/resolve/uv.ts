@@ -5,10 +5,12 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { type Context, FormatError } from "../../base/mod.ts";
+import { type Context, FormatError, quoteWords } from "../../base/mod.ts";
 import type { PlatformTagsOf } from "../pep/tags.ts";
 import type { Interpreter } from "../runtime/interpreter.ts";
 import type { PythonContext } from "./index-settings.ts";
+import type { LockWish } from "./locked.ts";
+import { pipWheel } from "./pip.ts";
 import type { Tool } from "./tools.ts";
 import { linkOptions, runUv } from "./uv-run.ts";
 
@@ -24,6 +26,8 @@ export interface Resolver {
   platform: string;
   /** Wheels that the target accepts; one that was built here must be among them. */
   tags: Map<string, number>;
+  /** pip builds, and uv is not used. */
+  usePip?: boolean;
   /** Names the variables that the project sets for builds: a build in the cache was made with the same. */
   variables?: string;
 }
@@ -48,7 +52,15 @@ export async function compileLock(
   resolver: Resolver,
   cwd: string,
   files: string[],
-  options: { lines?: string[]; extras?: string[]; noDependencies?: boolean } = {},
+  options: {
+    lines?: string[];
+    extras?: string[];
+    /** Constraint files. */
+    constraints?: string[];
+    noDependencies?: boolean;
+    /** Gets what uv warns of and an author should know. */
+    notes?: string[];
+  } = {},
 ): Promise<string> {
   const lines = options.lines ?? [];
   const argv = [
@@ -63,23 +75,28 @@ export async function compileLock(
   argv.push("--python", resolver.python.executable, "--python-platform", resolver.platform);
   argv.push("--python-version", resolver.pythonVersion);
   for (const extra of options.extras ?? []) argv.push("--extra", extra);
+  for (const file of options.constraints ?? []) argv.push("--constraints", file);
   if (options.noDependencies === true) argv.push("--no-deps");
   argv.push(...linkOptions(resolver.ctx), ...files);
   if (lines.length > 0) argv.push("-");
-  const { stdout } = await runUv(resolver, argv, {
+  const { stdout, stderr } = await runUv(resolver, argv, {
     cwd,
     input: lines.map((line) => `${line}\n`).join(""),
     what: "Resolving the dependencies",
   });
+  options.notes?.push(...warnings(stderr));
   return stdout;
 }
 
+/** What uv did although it is doubtful: withdrawn files, extras that a package does not have. */
+function warnings(stderr: string): string[] {
+  return [...stderr.matchAll(/^warning: (.*(?:yanked|does not have an extra).*)$/gim)].map(
+    ([, text = ""]) => text,
+  );
+}
+
 /** The lock of a uv project as pylock.toml text, exactly as uv.lock says; `LOCK_STALE` is uv's word when it does not fit the project. */
-export async function exportLock(
-  resolver: Resolver,
-  cwd: string,
-  extras: string[],
-): Promise<string> {
+export async function exportLock(resolver: Resolver, cwd: string, wish: LockWish): Promise<string> {
   const argv = [
     "export",
     "--format",
@@ -90,7 +107,8 @@ export async function exportLock(
     "--no-header",
   ];
   argv.push("--python", resolver.python.executable);
-  for (const extra of extras) argv.push("--extra", extra);
+  for (const extra of wish.extras) argv.push("--extra", extra);
+  for (const group of wish.groups) argv.push("--group", group);
   const { stdout } = await runUv(resolver, argv, { cwd, what: "Reading uv.lock" });
   return stdout;
 }
@@ -100,7 +118,7 @@ export async function exportLock(
  * `environment` is the interpreter of an environment that has everything.
  */
 export async function buildWheel(
-  resolver: Pick<Resolver, "ctx" | "uv" | "python">,
+  resolver: Pick<Resolver, "ctx" | "uv" | "python" | "usePip">,
   source: string,
   out: string,
   epoch: number,
@@ -117,18 +135,16 @@ export async function buildWheel(
     ...linkOptions(resolver.ctx),
     source,
   ];
-  await runUv(resolver, argv, {
-    cwd: out,
-    what: `Building ${source}`,
-    // Generators iterate over sets and write times and numbers; none of them may depend on who builds.
-    env: {
-      SOURCE_DATE_EPOCH: String(epoch),
-      PYTHONHASHSEED: "0",
-      TZ: "UTC",
-      LC_ALL: "C.UTF-8",
-      ...reproducible(resolver.ctx.env, source),
-    },
-  });
+  // Generators iterate over sets and write times and numbers; none of them may depend on who builds.
+  const env = {
+    SOURCE_DATE_EPOCH: String(epoch),
+    PYTHONHASHSEED: "0",
+    TZ: "UTC",
+    LC_ALL: "C.UTF-8",
+    ...reproducible(resolver.ctx.env, source),
+  };
+  if (resolver.usePip === true) await pipWheel(resolver, source, out, { env, environment });
+  else await runUv(resolver, argv, { cwd: out, what: `Building ${source}`, env });
   const wheels = readdirSync(out).filter((name) => name.endsWith(".whl"));
   const [wheel] = wheels;
   if (wheel !== undefined && wheels.length === 1) return join(out, wheel);
@@ -141,7 +157,9 @@ export async function buildWheel(
 /** Compiler flags behind the user's own: no debug information, source path or build id, which would differ with every build folder. */
 function reproducible(env: Context["env"], source: string): Record<string, string> {
   if (process.platform === "win32") return {};
-  const compile = `-g0 -ffile-prefix-map=${source}=.`;
+  // Build tools split these variables as a shell does.
+  const map = quoteWords([`-ffile-prefix-map=${source}=.`]);
+  const compile = `-g0 ${map}`;
   const added = (name: string, flags: string) => [env[name], flags].filter(Boolean).join(" ");
   return {
     CFLAGS: added("CFLAGS", compile),

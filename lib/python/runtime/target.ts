@@ -2,8 +2,6 @@
  * The Python that a package gets: what it is, and where its parts lie on disk. Nothing here says that it runs on this machine: the
  * description of an interpreter for another system is read from its files (description.ts). One that runs here is an `Interpreter`.
  */
-import { join, relative } from "node:path";
-
 import type { PlatformTagsOf } from "../pep/tags.ts";
 
 export interface Target {
@@ -47,6 +45,11 @@ const SYSTEMS: Record<string, string> = { win32: "windows" };
 /** `linux_amd64` and so on; a system or machine that no package can be for keeps its own name. */
 export function platformOf({ platform, machine }: Pick<Target, "platform" | "machine">): string {
   return `${SYSTEMS[platform] ?? platform}_${MACHINES[machine.toLowerCase()] ?? machine}`;
+}
+
+/** The platform that this process runs on. */
+export function ownPlatform(): string {
+  return platformOf({ platform: process.platform, machine: process.arch.replace("x64", "x86_64") });
 }
 
 /** Where the parts of a Python lie, relative to its prefix; a work environment is laid out in the same way. */
@@ -111,9 +114,4 @@ export function systemOf(
 export function macosFloor(env: Record<string, string | undefined>): [number, number] {
   const [, major, minor] = /^(\d+)(?:\.(\d+))?/.exec(env.MACOSX_DEPLOYMENT_TARGET ?? "") ?? [];
   return major === undefined ? MACOS : [Number(major), Number(minor ?? 0)];
-}
-
-/** `path` of the target's files relative to its prefix, with `/`. */
-export function insidePrefix(target: Target, path: string): string {
-  return relative(target.prefix, join(path)).replaceAll("\\", "/");
 }

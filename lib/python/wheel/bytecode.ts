@@ -49,6 +49,9 @@ def without_docstrings(tree):
     return tree
 
 def compile_one(path, name, target):
+    # The name of the source may be as long as names get; that of its bytecode is longer.
+    if len(os.fsencode(os.path.basename(target))) > 255:
+        return 3
     with open(path, "rb") as f:
         data = f.read()
     try:

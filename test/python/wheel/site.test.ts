@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 import { findProgram, run } from "../../../lib/base/mod.ts";
 import { sha256Hex, type TreeEntry } from "../../../lib/codec/mod.ts";
+import { layoutOf } from "../../../lib/python/runtime/target.ts";
 import { bytecodePath, compileBytecode, kindName } from "../../../lib/python/wheel/bytecode.ts";
 import {
   type Bytecode,
@@ -123,6 +124,8 @@ describe("siteEntries()", () => {
   });
 });
 
+const UNIX = layoutOf({ platform: "linux", minor: [3, 11], abiFlags: "" });
+
 test("prefixEntries() separates Python scripts, programs, data and headers", async () => {
   const entries = await withWheels(
     [
@@ -137,7 +140,7 @@ test("prefixEntries() separates Python scripts, programs, data and headers", asy
       },
       { name: "other", entryPoints: "[console_scripts]\nrun = other:main\n" },
     ],
-    (wheels) => prefixEntries(wheels, "python3.11").map(flat),
+    (wheels) => prefixEntries(wheels, UNIX).map(flat),
   );
   expect(entries.map(({ path, mode }) => [path, mode.toString(8)])).toEqual([
     ["libexec/tool", "644"],
@@ -219,6 +222,19 @@ describe.skipIf(findProgram("python3") === undefined)("compileBytecode()", () =>
     expect(new TextDecoder().decode(stdout)).toBe("compiled\n");
   });
 });
+
+test.skipIf(findProgram("python3") === undefined)(
+  "a source whose bytecode would have too long a name has none",
+  async () => {
+    using folder = scratch();
+    const name = `${"n".repeat(250)}.py`;
+    writeFileSync(join(folder.path, name), "");
+    const target = join(folder.path, bytecodePath(name, "cpython-311", 0));
+    const job = { source: join(folder.path, name), name, target };
+    const kind = { level: 0, docstrings: true } as const;
+    expect(await compileBytecode(findProgram("python3") ?? "", [job], kind)).toEqual([job.source]);
+  },
+);
 
 describe.skipIf(findProgram("python3") === undefined)("bytecode without docstrings", () => {
   const source = `"""module"""
