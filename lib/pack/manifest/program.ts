@@ -31,11 +31,8 @@ export function sharedParts(tables: SharedTables, where: ManifestText): SharedPa
   checkIds(slots, where);
   const ids = slots.map((slot) => slot.id);
   const { runtime, ...execution } = tables.execution ?? {};
-<<<<<<< HEAD
   const { service } = tables;
-=======
   checkRenames(runtime?.env, where);
->>>>>>> main
   const platforms = platformList(tables.platforms, where);
   const compression = compressionOf(tables.compression, undefined, where, ["compression"]);
   return {

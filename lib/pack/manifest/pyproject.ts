@@ -117,12 +117,8 @@ async function loadPython(document: Table, own: Table, place: Place): Promise<Pr
     root: dirname(manifest),
     package: packageOf(python),
     ...shared,
-<<<<<<< HEAD
-    ...withService(isolated ? withUnset(shared.runtime, ISOLATED) : shared.runtime, python, at),
-=======
     slots: [...shared.slots, ...tests],
-    ...(isolated && { runtime: withUnset(shared.runtime, ISOLATED) }),
->>>>>>> main
+    ...withService(isolated ? withUnset(shared.runtime, ISOLATED) : shared.runtime, python, at),
     python,
   };
 }

@@ -109,15 +109,12 @@ export function checkExtras(wanted: string[], known: string[], manifest: string)
   });
 }
 
-<<<<<<< HEAD
-=======
 /** The requirements of one extra, by its normalised name. */
 export function extraLines(extras: Record<string, string[]> = {}, wanted: string): string[] {
   const found = Object.entries(extras).filter(([name]) => normaliseName(name) === wanted);
   return found.flatMap(([, lines]) => lines);
 }
 
->>>>>>> main
 function unknown(
   code: string,
   what: string,
