@@ -4,6 +4,7 @@ import type { TreeEntry } from "../codec/mod.ts";
 import { PLATFORM_PATTERN } from "./metadata.ts";
 import { relativeTarget } from "./normalize.ts";
 import { type Operation, packChain } from "./operations.ts";
+import type { Service } from "./service.ts";
 
 /** Where a slot's content comes from. */
 export type SlotContent =
@@ -52,6 +53,7 @@ export interface Manifest {
       map?: Record<string, string>;
       set?: Record<string, string>;
     };
+    service?: Service;
   };
   workenv?: {
     directories?: Array<{ path: string; mode?: string }>;

@@ -10,6 +10,7 @@ import * as v from "valibot";
 import { LIFECYCLE_NAMES } from "./descriptor.ts";
 import { MAX_SLOTS } from "./layout.ts";
 import { formatOperations, type Operation, parseOperations } from "./operations.ts";
+import { serviceSchema } from "./service.ts";
 
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 export const PLATFORM_PATTERN = /^(?:linux|darwin|windows)(?:_(?:amd64|arm64))?$/;
@@ -67,6 +68,7 @@ const Runtime = v.strictObject({
       set: v.optional(TextMap),
     }),
   ),
+  service: v.optional(serviceSchema),
 });
 
 const Workenv = v.strictObject({

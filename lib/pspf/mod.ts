@@ -36,6 +36,7 @@ export type { Package, PackageSlot } from "./package.ts";
 export type { Problem, ProblemCode } from "./problem.ts";
 export { endsLikePackage } from "./probe.ts";
 export { openPackage, type OpenOptions } from "./reader.ts";
+export { type Service, serviceSchema } from "./service.ts";
 export { signPackage, type Signed, type SignOptions } from "./sign.ts";
 export { type Check, type Verdict, verifyPackage, type VerifyOptions } from "./verify.ts";
 export type { SlotMemory, SlotTree } from "./stage.ts";

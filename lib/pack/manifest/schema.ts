@@ -9,6 +9,7 @@ import {
   LIFECYCLE_NAMES,
   NAME_PATTERN,
   PLATFORM_PATTERN,
+  serviceSchema,
   VERSION_PATTERN,
 } from "../../pspf/mod.ts";
 
@@ -137,6 +138,8 @@ export const sharedTables = {
   slots: v.optional(v.array(SlotTable)),
   setup: v.optional(v.array(SetupStep)),
   workenv: v.optional(WorkenvTable),
+  /** The program is a service that a supervisor keeps up. */
+  service: v.optional(serviceSchema),
   /** What `pack` makes without `--platform`; default: this machine's. */
   platforms: v.optional(
     v.pipe(v.array(v.string()), v.minLength(1, "must name one platform at least")),
