@@ -141,8 +141,14 @@ async function follow(
   idle: IdleTimer,
 ): Promise<{ response: FetchResponse<unknown>; finalUrl: string }> {
   const { ofetch } = await import("ofetch");
-  let headers: Record<string, string> = { "user-agent": "sealift", ...options.headers, ...own };
-  let target = url;
+  const { target: first, login } = splitLogin(url);
+  let headers: Record<string, string> = {
+    "user-agent": "sealift",
+    ...login,
+    ...options.headers,
+    ...own,
+  };
+  let target = first;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const access = options.access?.(new URL(target));
     checkPlain(target, access);
@@ -163,7 +169,7 @@ async function follow(
     const next = URL.parse(location, target);
     checkRedirect(target, next, options.access);
     if (next.origin !== new URL(target).origin) headers = withoutCredentials(headers);
-    target = next.href;
+    target = splitLogin(next.href).target;
   }
   throw new NetworkError(
     "HTTP_REDIRECT",
@@ -172,6 +178,26 @@ async function follow(
       hint: "Check the address.",
     },
   );
+}
+
+/** A login in an address goes into a header, where redirects can leave it behind. */
+function splitLogin(url: string): { target: string; login: Record<string, string> } {
+  const parsed = new URL(url);
+  const { username, password } = parsed;
+  if (username === "" && password === "") return { target: url, login: {} };
+  parsed.username = "";
+  parsed.password = "";
+  const pair = [username, password].map(decoded).join(":");
+  const login = { authorization: `Basic ${Buffer.from(pair, "utf8").toString("base64")}` };
+  return { target: parsed.href, login };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function tlsOptions(access: Access | undefined): object {

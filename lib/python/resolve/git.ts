@@ -59,7 +59,7 @@ function isLocal(url: string): boolean {
 }
 
 function withoutLogin(url: string): string {
-  return url.replace(/^([a-z+]+:\/\/)[^/@]*@/i, "$1").slice(0, 300);
+  return url.replace(/^([a-z+]+:\/\/)[^/]*@/i, "$1").slice(0, 300);
 }
 
 async function has(ctx: Context, folder: string, commit: string): Promise<boolean> {

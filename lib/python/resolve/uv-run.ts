@@ -101,7 +101,7 @@ export function scrubbed(text: string, settings: IndexSettings): string {
     index?.login === undefined ? [] : [index.login],
   );
   const clean = logins.reduce((rest, login) => login.scrub(rest), text);
-  return clean.replace(/(\bhttps?:\/\/)[^\s/@'"]*@/gi, "$1****@");
+  return clean.replace(/(\bhttps?:\/\/)[^\s/'"]*@/gi, "$1****@");
 }
 
 /**
