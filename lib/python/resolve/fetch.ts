@@ -73,6 +73,8 @@ async function fetchFile(ctx: PythonContext, file: LockedFile, base: string): Pr
   return await named(place, file);
 }
 
+const waitedFor = new Set<string>();
+
 /** Fills `place`, or waits a moment when another process is about to. */
 async function bring(
   ctx: PythonContext,
@@ -90,7 +92,11 @@ async function bring(
   const purpose = `Fetching ${file.file} (${redacted(location.url)})`;
   requireNetwork(ctx, purpose);
   using part = claimPart(dirname(place), sha256);
-  if (part === undefined) return await Bun.sleep(WAIT_MS);
+  if (part === undefined) {
+    if (!waitedFor.has(place)) ctx.progress.step(`Waiting for another pack to fetch ${file.file}`);
+    waitedFor.add(place);
+    return await Bun.sleep(WAIT_MS);
+  }
   // Between the look into the cache and the claim another process may have finished.
   if (existsSync(place)) return rmSync(part.path, { force: true });
   const settings = settingsOf(ctx);
