@@ -31,14 +31,24 @@ export async function fetchFiles(
     prepare(join(ctx.cacheDir, "wheels"));
   }
   const paths: string[] = new Array(files.length);
+  const failures: unknown[] = [];
+  const stop = new AbortController();
   let next = 0;
   const worker = async () => {
-    for (let i = next++; i < files.length; i = next++) {
+    for (let i = next++; i < files.length && !stop.signal.aborted; i = next++) {
       const file = files[i];
-      if (file !== undefined) paths[i] = await fetchFile(ctx, file, base);
+      if (file !== undefined) paths[i] = await fetchFile(ctx, file, base, stop.signal);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(CONNECTIONS, files.length) }, worker));
+  const workers = Array.from({ length: Math.min(CONNECTIONS, files.length) }, () =>
+    worker().catch((error: unknown) => {
+      failures.push(error);
+      // What the others have so far is kept for the next run.
+      stop.abort();
+    }),
+  );
+  await Promise.all(workers);
+  if (failures.length > 0) throw failures[0];
   return paths;
 }
 
@@ -58,11 +68,18 @@ function placeOf(ctx: PythonContext, file: LockedFile): string {
 /** Files on their way in this process: one that stands twice in a lock comes once. */
 const underWay = new Map<string, Promise<void>>();
 
-async function fetchFile(ctx: PythonContext, file: LockedFile, base: string): Promise<string> {
+async function fetchFile(
+  ctx: PythonContext,
+  file: LockedFile,
+  base: string,
+  signal: AbortSignal,
+): Promise<string> {
   const place = placeOf(ctx, file);
   while (!existsSync(place)) {
+    // Another file failed, and its error is the one to tell.
+    if (signal.aborted) return "";
     const first = underWay.get(place);
-    const bringing = first ?? bring(ctx, file, base, place);
+    const bringing = first ?? bring(ctx, file, base, place, signal);
     underWay.set(place, bringing);
     try {
       await bringing;
@@ -81,6 +98,7 @@ async function bring(
   file: LockedFile,
   base: string,
   place: string,
+  signal: AbortSignal,
 ): Promise<void> {
   const { location, sha256, size } = file;
   const from = "path" in location ? resolve(base, location.path) : await linked(ctx, file);
@@ -110,6 +128,7 @@ async function bring(
     ...(settings.idleMs !== undefined && { idleMs: settings.idleMs }),
     purpose,
     label: file.file,
+    signal,
     access: indexAccess(settings),
   });
   await cachedFolder(place, async (folder) => renameSync(part.path, join(folder, file.file)));

@@ -379,3 +379,27 @@ test("a part that a living process does not go on with holds nobody up", async (
   ).catch(() => 0);
   expect(readdirSync(wheels)).toEqual([sha256]);
 });
+
+test("the first failure ends the other downloads, and what they have is kept", async () => {
+  using cache = scratch();
+  let cut = false;
+  using server = await hostileServer(async (socket, asked) => {
+    if (asked.path === "/gone.whl") {
+      await Bun.sleep(300);
+      return void socket.end(head(404, { "content-length": 0 }));
+    }
+    socket.on("close", () => (cut = true));
+    socket.write(head(200, { "content-length": body.length }));
+    socket.write(body.subarray(0, half));
+  });
+  const lost = file(`${server.url}/gone.whl`, { sha256: "0".repeat(64) });
+  const begin = performance.now();
+  const failure = fetchFiles(context(cache.path), [file(`${server.url}/a.whl`), lost], "/");
+  await expect(failure).rejects.toMatchObject({ code: "HTTP_STATUS" });
+  // Nothing but the signal would end the other one within its limit of silence.
+  expect(performance.now() - begin).toBeLessThan(30_000);
+  await Bun.sleep(100);
+  expect(cut).toBe(true);
+  const [part = ""] = readdirSync(join(cache.path, "wheels"));
+  expect(Bun.file(join(cache.path, "wheels", part)).size).toBe(half);
+});
