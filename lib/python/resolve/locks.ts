@@ -156,10 +156,13 @@ const READERS: Record<Kind, (reading: Reading) => Promise<LockedPackage[]>> = {
     ];
     return readPdmLock(await readLockText(lock), lock, { document, roots }, target, wish);
   },
-  async pipfile({ resolver, target, lock, wish }) {
+  async pipfile({ resolver, project, target, lock, wish }) {
     const document = await manifestOf(lock, "Pipfile");
     const ownIndex = settingsOf(resolver.ctx).main !== undefined;
-    return readPipfileLock(await readLockText(lock), lock, { document, ownIndex }, target, wish);
+    // What pipenv installs for development has no other name in any manifest.
+    const groups = project.build.noDevDeps ? wish.groups : [...wish.groups, "develop"];
+    const all = { ...wish, groups };
+    return readPipfileLock(await readLockText(lock), lock, { document, ownIndex }, target, all);
   },
   async requirements({ resolver, project, target, lock, wish }) {
     const [name] = [...wish.extras, ...wish.groups];
