@@ -105,6 +105,22 @@ await application("poetry-app", (of) => {
   );
 });
 
+await application(
+  "setup-py-app",
+  (of) => {
+    test(
+      "is a project with nothing but a setup.py",
+      async () => {
+        const { code, stdout, stderr } = await inBareRoot(of, []);
+        expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+        expect(stdout.trim().split("\n").at(-1)).toBe("   3  pallet");
+      },
+      2 * MINUTES,
+    );
+  },
+  ["-m", "setup.py"],
+);
+
 await application("notebook", (of) => {
   const cell = {
     cell_type: "code",
