@@ -1,6 +1,7 @@
 import type { OutputOptions } from "./output.ts";
 /** What `pack` is asked for beyond the project, and what it answers. */
 import type { KeyOptions } from "./seal/keys.ts";
+import type { SlotKeyOptions } from "./seal/slot-keys.ts";
 
 export interface PackOptions extends KeyOptions, OutputOptions {
   launcher?: "auto" | "rust" | "go" | undefined;
@@ -20,6 +21,8 @@ export interface PackOptions extends KeyOptions, OutputOptions {
   /** Resolve from the lock only. */
   frozen?: boolean | undefined;
   jobs?: number | undefined;
+  /** Keys of encrypted slots. */
+  slotKeys?: SlotKeyOptions | undefined;
 }
 
 export interface PackedSlot {

@@ -24,6 +24,7 @@ import { type Output, planOutputs } from "./output.ts";
 import { compatProject, compatSlot } from "./seal/compat.ts";
 import { chooseKey, type ChosenKey } from "./seal/keys.ts";
 import { writerManifest } from "./seal/manifest.ts";
+import { type SlotKeys, slotKeys } from "./seal/slot-keys.ts";
 import { findStub, type Stub } from "./seal/stub.ts";
 import { runTrial, validatePackage } from "./seal/trial.ts";
 import { type CompressionChoice, parseCompression } from "./stage/compression.ts";
@@ -61,6 +62,8 @@ export async function packProject(
   const key = chooseKey(options, project.key, ctx.env);
   // A key that is missing or locked is said before minutes of work; one that has to be made waits for their success.
   const known = options.dryRun || key.isNew ? undefined : await key.open();
+  const encryption = slotKeys(ctx, project, options.slotKeys);
+  if (!options.dryRun) await findSlotKeys(project, outputs, encryption);
   if (options.testCommand !== undefined) refuseForeignTest(outputs);
   if (project.kind !== "python") refusePythonOptions(project, options);
   // Below the cache, where there is room; a dry run leaves no folder there.
@@ -74,6 +77,7 @@ export async function packProject(
     scratch,
     report,
     key: key.file,
+    encryption,
     outputs: outputs.map(({ path }) => path),
   };
   for (const output of outputs) {
@@ -121,6 +125,12 @@ function emptyReport(project: Project, key: ChosenKey, options: PackOptions): Pa
   };
 }
 
+async function findSlotKeys(project: Project, outputs: Output[], keys: SlotKeys): Promise<void> {
+  for (const spec of project.slots) {
+    if (outputs.some(({ platform }) => isFor(spec, platform))) await keys(spec)?.key();
+  }
+}
+
 /** What has no effect is an error: its author expects one. */
 function refusePythonOptions(project: Project, options: PackOptions): void {
   const flag = options.python !== undefined ? "--python" : options.frozen ? "--frozen" : undefined;
@@ -146,6 +156,7 @@ interface Scope {
   options: PackOptions;
   /** Private key file. */
   key: string | undefined;
+  encryption: SlotKeys;
   /** Paths of all packages that are made. */
   outputs: string[];
   scratch: string;
@@ -163,7 +174,8 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const wanted = source.slots.filter((slot) => isFor(slot, platform));
   const own: StagedSlot[] = [];
   for (const spec of wanted) {
-    const stage = { root: source.root, compression, ...(override && { override }) };
+    const { encryption } = scope;
+    const stage = { root: source.root, compression, encryption, ...(override && { override }) };
     own.push(await stageSlot(spec, stage));
   }
   refuseOwnFiles(own, { key: scope.key, outputs: scope.outputs });
@@ -231,7 +243,8 @@ async function write(
   });
   if (options.validateBeforeSign) await validatePackage(ctx, draft, planned.slots);
   if (options.testCommand !== undefined) {
-    await runTrial(ctx, { draft, command: options.testCommand, project: planned.project, scratch });
+    const { project, slots } = planned;
+    await runTrial(ctx, { draft, command: options.testCommand, project, slots, scratch });
   }
   await signPackage(draft, signer, { mode: "replace", out: path, force });
   await rm(draft);

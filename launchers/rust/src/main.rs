@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod aside;
+mod cipher;
 mod cli;
 mod codec;
 mod command;
@@ -38,10 +39,12 @@ mod ready;
 mod report;
 mod scope;
 mod seal;
+mod secret;
 mod setup;
 mod shutdown;
 mod store;
 mod tar;
+mod terminal;
 mod tree;
 mod trust;
 mod unpack;

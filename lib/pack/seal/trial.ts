@@ -10,8 +10,11 @@ import { readTar, Sha256, sha256File, type TreeEntry } from "../../codec/mod.ts"
 import { embeddedLauncher, hostPlatform } from "../../launcher/mod.ts";
 import {
   decodedSlot,
+  type FindKey,
   openPackage,
   type Package,
+  type PackageSlot,
+  type SlotEncryption,
   type SlotInput,
   storedSlot,
   verifyPackage,
@@ -36,12 +39,20 @@ export async function validatePackage(
     throw new CheckError("PACK_VERIFY", `The written package does not verify: ${failed.detail}`, {
       hint: "Pack again when nothing else writes to the sources; if it stays, report it.",
     });
-  const pkg = await openPackage(path);
+  const pkg = await openPackage(path, { findKey: keysOf(slots) });
   try {
     for (const [i, slot] of slots.entries()) await compareSlot(pkg, i, slot.input);
   } finally {
     await pkg.close();
   }
+}
+
+/** The keys that the slots were just encrypted with. */
+function keysOf(slots: StagedSlot[]): FindKey {
+  return async ({ id }) => {
+    const slot = slots.find(({ input }) => input.id === id) as StagedSlot;
+    return (await (slot.input.encryption as SlotEncryption).key()).bytes;
+  };
 }
 
 async function compareSlot(
@@ -110,6 +121,7 @@ interface Trial {
   /** POSIX-quoted words; the first may be the package's name or one of its entries. */
   command: string;
   project: Project;
+  slots: StagedSlot[];
   /** Folder for everything that the trial makes. */
   scratch: string;
 }
@@ -120,7 +132,7 @@ interface Trial {
  */
 export async function runTrial(
   ctx: Context,
-  { draft, command, project, scratch }: Trial,
+  { draft, command, project, slots, scratch }: Trial,
 ): Promise<void> {
   ctx.progress.step(`Testing the package: ${command}`);
   const words = testWords(command, project);
@@ -137,14 +149,14 @@ export async function runTrial(
   await writePackage(file, {
     launcher: await embeddedLauncher("auto", hostPlatform()),
     manifest: writerManifest(tested),
-    slots: await storedSlots(draft, folder),
+    slots: await storedSlots(draft, folder, slots),
     signer: pair.signer,
     profile: "sealed",
     epoch: 0,
     platform: hostParts(),
   });
   await chmod(file, 0o700);
-  const env = trialEnv(ctx.env, folder, trust);
+  const env = { ...trialEnv(ctx.env, folder, trust), ...(await keyVariables(slots)) };
   const result = await run([file], { env, cwd: project.root });
   if (result.code === 0) return;
   throw testFailed(command, result.code, lastLines(result.stdout, result.stderr));
@@ -163,7 +175,11 @@ function testWords(command: string, { package: { name }, execution }: Project): 
 }
 
 /** The stored bytes of the draft as files, so that the trial holds exactly what will be signed. */
-async function storedSlots(draft: string, folder: string): Promise<SlotInput[]> {
+async function storedSlots(
+  draft: string,
+  folder: string,
+  staged: StagedSlot[],
+): Promise<SlotInput[]> {
   const pkg = await openPackage(draft);
   try {
     const slots: SlotInput[] = [];
@@ -186,6 +202,7 @@ async function storedSlots(draft: string, folder: string): Promise<SlotInput[]> 
         permissions,
         ...(share && { share }),
         ...(platform && { platform }),
+        ...trialEncryption(slot, staged),
         content: { kind: "stored", path },
       });
     }
@@ -195,6 +212,35 @@ async function storedSlots(draft: string, folder: string): Promise<SlotInput[]> 
   } finally {
     await pkg.close();
   }
+}
+
+/** The same key, from a variable of the trial: files and questions are for the person who will start the package. */
+function trialEncryption(
+  { index, metadata }: PackageSlot,
+  staged: StagedSlot[],
+): Pick<SlotInput, "encryption"> {
+  const encryption = staged[index]?.input.encryption;
+  if (encryption === undefined || metadata.encryption === undefined) return {};
+  const keySource = `env:${keyVariable(index)}`;
+  const parameters = { ...metadata.encryption, key_source: keySource };
+  return { encryption: { keySource, key: encryption.key, parameters } };
+}
+
+function keyVariable(index: number): string {
+  return `SEALIFT_TRIAL_KEY_${index}`;
+}
+
+async function keyVariables(staged: StagedSlot[]): Promise<Record<string, string | undefined>> {
+  const variables: Record<string, string | undefined> = {};
+  for (const [i, { input }] of staged.entries()) {
+    if (input.encryption === undefined) continue;
+    const { kind, bytes } = await input.encryption.key();
+    variables[keyVariable(i)] = kind === "key" ? bytes.toHex() : new TextDecoder().decode(bytes);
+    // The launcher takes the package's own variable out of the program's environment.
+    const own = /^env:(.*)$/.exec(input.encryption.keySource)?.[1];
+    if (own !== undefined) variables[own] = undefined;
+  }
+  return variables;
 }
 
 function hostParts(): { os: string; arch: string } {
