@@ -127,7 +127,7 @@ function emptyReport(project: Project, key: ChosenKey, options: PackOptions): Pa
 
 async function findSlotKeys(project: Project, outputs: Output[], keys: SlotKeys): Promise<void> {
   for (const spec of project.slots) {
-    if (outputs.some(({ platform }) => isFor(spec, platform))) await keys(spec)?.key();
+    if (outputs.some(({ platform }) => isFor(spec, platform))) await keys.of(spec)?.key();
   }
 }
 
@@ -174,11 +174,16 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const wanted = source.slots.filter((slot) => isFor(slot, platform));
   const own: StagedSlot[] = [];
   for (const spec of wanted) {
-    const { encryption } = scope;
-    const stage = { root: source.root, compression, encryption, ...(override && { override }) };
+    const stage = {
+      root: source.root,
+      compression,
+      encryption: scope.encryption.of(spec),
+      ...(override && { override }),
+    };
     own.push(await stageSlot(spec, stage));
   }
-  refuseOwnFiles(own, { key: scope.key, outputs: scope.outputs });
+  const { key, encryption, outputs } = scope;
+  refuseOwnFiles(own, { key, slotKeys: encryption.files, outputs });
   const staged = await addPython(ctx, source, own, {
     platform,
     scratch: scope.scratch,

@@ -1,6 +1,12 @@
 /** The keys of the slots that a project wants encrypted: looked for once, before minutes of work. */
 import type { Context } from "../../base/mod.ts";
-import { keyFinder, type KeyMaterial, keyMaterial, type SlotEncryption } from "../../pspf/mod.ts";
+import {
+  keyFiles,
+  keyFinder,
+  type KeyMaterial,
+  keyMaterial,
+  type SlotEncryption,
+} from "../../pspf/mod.ts";
 import type { Project, SlotSpec } from "../manifest/project.ts";
 
 export interface SlotKeyOptions {
@@ -10,19 +16,26 @@ export interface SlotKeyOptions {
   prompt?(question: string): Promise<string | undefined>;
 }
 
-/** How each slot is encrypted; undefined for one that is not. */
-export type SlotKeys = (spec: SlotSpec) => SlotEncryption | undefined;
+export interface SlotKeys {
+  /** How a slot is encrypted; undefined for one that is not. */
+  of(spec: SlotSpec): SlotEncryption | undefined;
+  /** Paths of key files: none of them may go into the package. */
+  files: string[];
+}
 
 /** Throws `UsageError("KEY_SOURCE")` for an option that names no encrypted slot. */
 export function slotKeys(ctx: Context, project: Project, options: SlotKeyOptions = {}): SlotKeys {
-  const { env } = ctx;
-  const ids = project.slots.filter((spec) => spec.keySource !== undefined).map(({ id }) => id);
-  const places = { env, folder: project.root, prompt: options.prompt, instead: options.sources };
-  const find = keyFinder(places, ids);
+  const encrypted = project.slots.filter((spec) => spec.keySource !== undefined);
+  const { prompt, sources: instead } = options;
+  const places = { env: ctx.env, folder: project.root, prompt, instead };
+  const find = keyFinder(
+    places,
+    encrypted.map(({ id }) => id),
+  );
   const found = new Map<SlotSpec, Promise<KeyMaterial>>();
   const look = async (id: string, keySource: string) =>
     keyMaterial(await find({ id, keySource }), keySource);
-  return (spec) => {
+  const of = (spec: SlotSpec): SlotEncryption | undefined => {
     const { id, keySource } = spec;
     if (keySource === undefined) return undefined;
     const key = () => {
@@ -32,4 +45,6 @@ export function slotKeys(ctx: Context, project: Project, options: SlotKeyOptions
     };
     return { keySource, key };
   };
+  const sources = encrypted.map(({ keySource = "" }) => keySource);
+  return { of, files: keyFiles(sources, places) };
 }

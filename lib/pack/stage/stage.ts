@@ -36,8 +36,7 @@ export interface StageOptions {
   compression: CompressionChoice;
   /** Overrides what the slots choose. */
   override?: CompressionChoice;
-  /** How a slot is encrypted, if it is. */
-  encryption?(spec: SlotSpec): SlotEncryption | undefined;
+  encryption?: SlotEncryption | undefined;
 }
 
 /** Whether a slot belongs into a package for `platform`. */
@@ -56,7 +55,7 @@ export async function stageSlot(spec: SlotSpec, options: StageOptions): Promise<
       ? plainSlot(spec, source, options)
       : await legacySlot(spec, spec.operations, source, options);
   refuseRestricted(spec, staged);
-  return encrypted(staged, options.encryption?.(spec));
+  return encrypted(staged, options.encryption);
 }
 
 /** Encryption comes last, on top of what was chosen. */

@@ -75,14 +75,30 @@ async function fileContent(
   id: string,
   env: KeyPlaces["env"],
 ): Promise<Uint8Array> {
-  const home = env.HOME || env.USERPROFILE || "";
-  const place = path.startsWith("~/") ? join(home, path.slice(2)) : resolve(source.folder, path);
   try {
-    return await readFileBounded(place, MAX_KEY_TEXT);
+    return await readFileBounded(keyFile(path, source.folder, env), MAX_KEY_TEXT);
   } catch (error) {
     if (!(error instanceof SealiftError)) throw error;
     throw missing(id, source.text, error.message);
   }
+}
+
+/** The file that `file:PATH` means. */
+function keyFile(path: string, folder: string, env: KeyPlaces["env"]): string {
+  const home = env.HOME || env.USERPROFILE || "";
+  return path.startsWith("~/") ? join(home, path.slice(2)) : resolve(folder, path);
+}
+
+/** The files that key sources name, by absolute path. */
+export function keyFiles(sources: readonly string[], places: KeyPlaces): string[] {
+  const { env, folder, instead = [] } = places;
+  const given = instead.map((option) => option.replace(/^[A-Za-z0-9][\w.-]*=/, ""));
+  return [
+    ...sources.map((source) => ({ source, folder })),
+    ...given.map((source) => ({ source, folder: process.cwd() })),
+  ]
+    .filter(({ source }) => source.startsWith("file:"))
+    .map(({ source, folder: base }) => keyFile(source.slice("file:".length), base, env));
 }
 
 function missing(slot: string, source: string, detail: string): EnvironmentError {
