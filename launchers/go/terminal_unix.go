@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +35,7 @@ func askTerminal(question string) ([]byte, error) {
 	_, _ = terminal.WriteString("\n")
 	if interrupted {
 		_ = unix.Kill(os.Getpid(), unix.SIGINT)
+		time.Sleep(time.Second) // the signal comes to another thread; whoever ignores it gets no passphrase
 	}
 	return typed, nil
 }
