@@ -20,8 +20,11 @@ const LIBRARIES = [
 const FOLDERS = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/lib"];
 const LOADERS = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
-/** Options that build the root: no network, no processes of others, an empty home and /tmp, and these files only. */
-export function bareRoot(binds: Record<string, string> = {}): string[] {
+/**
+ * Options that build the root: no network, no processes of others, an empty home and /tmp, and these files only.
+ * @param folder working directory inside
+ */
+export function bareRoot(binds: Record<string, string> = {}, folder = "/tmp"): string[] {
   const args = [
     "--unshare-all",
     "--die-with-parent",
@@ -35,7 +38,7 @@ export function bareRoot(binds: Record<string, string> = {}): string[] {
   ];
   for (const path of libraryFiles()) args.push("--ro-bind", realpathSync(path), path);
   for (const [from, to] of Object.entries(binds)) args.push("--ro-bind", from, to);
-  return [...args, "--setenv", "HOME", "/tmp", "--setenv", "PATH", "/nowhere", "--chdir", "/tmp"];
+  return [...args, "--setenv", "HOME", "/tmp", "--setenv", "PATH", "/nowhere", "--chdir", folder];
 }
 
 function libraryFiles(): string[] {

@@ -1,28 +1,30 @@
 /**
- * HTTP for the few things that need a network: bounded, retried, hashed while it streams.
- *
- * The only module that knows `ofetch`. Redirects are followed by hand: never from https to http, and credentials are not sent to
- * another origin. A server's `Retry-After` is honoured up to a minute. `--offline` fails before any socket.
+ * HTTP for the few things that need a network: bounded, retried, hashed while it streams; downloads go on where they ended.
+ * `--offline` fails before any socket.
  */
-import type { FetchResponse } from "ofetch";
+import { open, rename, rm } from "node:fs/promises";
 
-import { AtomicFile } from "./atomic.ts";
-import { type Context, requireNetwork } from "./context.ts";
-import { CheckError, NetworkError, SealiftError } from "./errors.ts";
+import { requireNetwork } from "./context.ts";
+import { CheckError, NetworkError } from "./errors.ts";
+import {
+  type HttpContext,
+  type HttpOptions,
+  type HttpResponse,
+  redacted,
+  request,
+  retrying,
+  Transient,
+  truncated,
+} from "./http-request.ts";
+import { ioError } from "./io.ts";
 
-export interface HttpOptions {
-  /** Bound of the body in bytes, after content decoding. */
-  maxBytes: number;
-  /** Lower-case hex; another digest is `CheckError("HTTP_DIGEST")`. */
-  sha256?: string;
-  headers?: Record<string, string>;
-  /** What the network is needed for, in the message under `--offline`; default the URL. */
-  purpose?: string;
-  /** Attempts in all; default 4. */
-  attempts?: number;
-  /** Silence after which a connection is given up; default 60,000. */
-  idleMs?: number;
-}
+export {
+  type Access,
+  type HttpAccess,
+  type HttpOptions,
+  redacted,
+  retryAfterMs,
+} from "./http-request.ts";
 
 export interface HttpAnswer {
   /** Of the last redirect. */
@@ -32,314 +34,222 @@ export interface HttpAnswer {
 }
 
 export interface DownloadOptions extends HttpOptions {
-  /** Where the file goes, whole or not at all. */
+  /** Where the file goes, whole or not at all; an earlier one is replaced. */
   path: string;
-  force?: boolean;
-  mode?: number;
+  /**
+   * Where it grows; default `path` with `.part`, and `path` itself is allowed. With `sha256` it outlives a failure, and the next
+   * download goes on from it.
+   */
+  part?: string;
+  /** What the file should have, as far as one knows: tells a cut answer from a changed file. */
+  size?: number;
   /** Label of the progress bar; default the file's name in the URL. */
   label?: string;
 }
 
-type HttpContext = Pick<Context, "offline" | "progress">;
-
-const RETRIED = new Set([408, 425, 429, 500, 502, 503, 504]);
-const MAX_REDIRECTS = 10;
-const MAX_WAIT_MS = 60_000;
-
 /**
  * GET into memory. Errors: `NetworkError` `OFFLINE`, `HTTP_URL`, `HTTP_STATUS`, `HTTP_UNREACHABLE`, `HTTP_TIMEOUT`, `HTTP_TRUNCATED`,
- * `HTTP_TOO_LARGE`, `HTTP_REDIRECT`; `CheckError("HTTP_DIGEST")`.
+ * `HTTP_TOO_LARGE`, `HTTP_REDIRECT`, `HTTP_PLAIN`; `CheckError("HTTP_DIGEST")`.
  */
 export async function httpGet(
   context: HttpContext,
   url: string,
   options: HttpOptions,
 ): Promise<HttpAnswer> {
-  return await retrying(context, url, options, async (response, finalUrl, body) => {
-    const parts: Uint8Array[] = [];
-    for await (const part of body) parts.push(part);
-    return { url: finalUrl, headers: response.headers, bytes: Buffer.concat(parts) };
-  });
+  return await retrying({ context, url, options }, () =>
+    request(url, options, {}, async (response) => {
+      const hash = new Bun.CryptoHasher("sha256");
+      const parts: Uint8Array[] = [];
+      for await (const part of response.body(options.maxBytes)) {
+        hash.update(part);
+        parts.push(part);
+      }
+      checkDigest(response, options, hash.digest("hex"));
+      return { url: response.url, headers: response.headers, bytes: Buffer.concat(parts) };
+    }),
+  );
 }
 
-/** GET into a file; errors as `httpGet` and those of `AtomicFile`. */
+/**
+ * GET into a file. A part that is there already is hashed and asked on from its end (RFC 9110 §14); a server that knows no ranges, or
+ * has another file meanwhile, sends all of it. What was put together and has the wrong digest is fetched once more from the start.
+ * Errors as `httpGet`, and `HTTP_PAGE` for a web page in place of the file.
+ */
 export async function httpDownload(
   context: HttpContext,
   url: string,
   options: DownloadOptions,
 ): Promise<{ size: number; sha256: string }> {
   requireNetwork(context, options.purpose ?? `Fetching ${redacted(url)}`);
-  const { createHash } = await import("node:crypto");
-  return await retrying(context, url, options, async (response, finalUrl, body) => {
-    await using file = await AtomicFile.create(options.path, options);
-    const hash = createHash("sha256");
-    const label = options.label ?? new URL(finalUrl).pathname.split("/").at(-1) ?? "download";
-    const task = context.progress.task(label, lengthOf(response));
+  const part = options.part ?? `${options.path}.part`;
+  const growing = await GrowingFile.open(part, options.sha256 !== undefined);
+  try {
+    const saved = () => growing.size;
+    const isWhole = growing.size > 0 && growing.digest() === options.sha256;
+    const sha256 = isWhole
+      ? growing.digest()
+      : await retrying({ context, url, options, saved }, () =>
+          fetchOn(context, url, options, growing),
+        );
+    await growing.finish(options.path);
+    return { size: growing.size, sha256 };
+  } catch (error) {
+    const isWorthy = options.sha256 !== undefined && growing.size > 0 && isBreakOff(error);
+    await growing.close(!isWorthy);
+    throw error;
+  }
+}
+
+/** Whether what came before the error may be the beginning of the right file. */
+function isBreakOff(error: unknown): boolean {
+  const codes = ["HTTP_STATUS", "HTTP_TIMEOUT", "HTTP_TRUNCATED", "HTTP_UNREACHABLE"];
+  return error instanceof NetworkError && codes.includes(error.code);
+}
+
+async function fetchOn(
+  context: HttpContext,
+  url: string,
+  options: DownloadOptions,
+  file: GrowingFile,
+): Promise<string> {
+  // Not encoded, because a range is one of the encoded bytes.
+  const headers: Record<string, string> = { "accept-encoding": "identity" };
+  if (file.size > 0) {
+    headers.range = `bytes=${file.size}-`;
+    if (file.validator !== undefined) headers["if-range"] = file.validator;
+  }
+  return await request(url, options, headers, async (response) => {
+    const isContinued = response.status === 206 && startsAt(response, file.size);
+    if (response.status === 206 && !isContinued) throw await restarted(file, url, "another range");
+    if (response.status === 416) throw await restarted(file, url, "no more bytes");
+    if (!isContinued) await file.clear();
+    const resumed = file.size > 0;
+    file.validator = validatorOf(response.headers);
+    const total = response.length === undefined ? undefined : file.size + response.length;
+    const label = options.label ?? new URL(response.url).pathname.split("/").at(-1) ?? "download";
+    const task = context.progress.task(label, total);
+    task.advance(file.size);
     try {
-      for await (const part of body) {
-        hash.update(part);
-        await file.write(part);
-        task.advance(part.length);
+      for await (const piece of response.body(options.maxBytes - file.size)) {
+        await file.write(piece);
+        task.advance(piece.length);
       }
     } finally {
       task.done();
     }
-    await file.commit();
-    return { size: file.position, sha256: hash.digest("hex") };
+    const digest = file.digest();
+    if (options.sha256 === undefined || digest === options.sha256) return digest;
+    if (options.size !== undefined && file.size < options.size)
+      throw truncated(response.url, options.size, file.size);
+    if (resumed) throw await restarted(file, url, "parts of two files");
+    checkDigest(response, options, digest);
+    return digest;
   });
 }
 
-/** The milliseconds that `Retry-After` asks for (seconds or a date), `undefined` when there is none or it makes no sense. */
-export function retryAfterMs(header: string | null, now: number = Date.now()): number | undefined {
-  if (header === null) return undefined;
-  if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
-  if (!header.endsWith("GMT")) return undefined;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+function startsAt(response: HttpResponse, offset: number): boolean {
+  const [, first] = /^bytes (\d{1,15})-/.exec(response.headers.get("content-range") ?? "") ?? [];
+  return offset > 0 && Number(first) === offset;
 }
 
-type Consume<T> = (
-  response: FetchResponse<unknown>,
-  url: string,
-  body: AsyncIterable<Uint8Array>,
-) => Promise<T>;
-
-/** A failure that another attempt may cure. */
-class Transient {
-  constructor(
-    readonly error: NetworkError,
-    readonly waitMs?: number,
-  ) {}
+/** A strong one; weak tags promise no equal bytes (RFC 9110 §13.1.5). */
+function validatorOf(headers: Headers): string | undefined {
+  const tag = headers.get("etag");
+  return tag?.startsWith('"') ? tag : (headers.get("last-modified") ?? undefined);
 }
 
-async function retrying<T>(
-  context: HttpContext,
-  url: string,
-  options: HttpOptions,
-  consume: Consume<T>,
-): Promise<T> {
-  requireNetwork(context, options.purpose ?? `Fetching ${redacted(url)}`);
-  checkUrl(url);
-  const attempts = options.attempts ?? 4;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await once(url, options, consume);
-    } catch (thrown) {
-      if (!(thrown instanceof Transient)) throw thrown;
-      const wait = thrown.waitMs ?? 500 * 2 ** (attempt - 1);
-      if (attempt >= attempts || wait > MAX_WAIT_MS) throw thrown.error;
-      context.progress.step(
-        `${thrown.error.message}; trying again in ${(wait / 1000).toFixed(1)} s`,
-      );
-      await Bun.sleep(wait);
-    }
-  }
+/** Drops the part; the next attempt starts anew. */
+async function restarted(file: GrowingFile, url: string, what: string): Promise<Transient> {
+  await file.clear();
+  const error = new NetworkError("HTTP_RANGE", `${redacted(url)}: the server sent ${what}`, {
+    hint: "Try again.",
+  });
+  return new Transient(error, 0);
 }
 
-async function once<T>(url: string, options: HttpOptions, consume: Consume<T>): Promise<T> {
-  const idle = new IdleTimer(options.idleMs ?? 60_000);
-  try {
-    const { response, finalUrl } = await follow(url, options, idle);
-    if (!response.ok) throw await refusedStatus(response, finalUrl);
-    return await consume(response, finalUrl, checkedBody(response, finalUrl, options, idle));
-  } catch (error) {
-    throw asNetworkError(error, url, idle.expired);
-  } finally {
-    idle.stop();
-  }
-}
-
-/** Sends the request and follows redirects until something else answers. */
-async function follow(
-  url: string,
-  options: HttpOptions,
-  idle: IdleTimer,
-): Promise<{ response: FetchResponse<unknown>; finalUrl: string }> {
-  const { ofetch } = await import("ofetch");
-  let headers: Record<string, string> = { "user-agent": "sealift", ...options.headers };
-  let target = url;
-  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const response = await ofetch.raw(target, {
-      headers,
-      redirect: "manual",
-      responseType: "stream",
-      ignoreResponseError: true,
-      retry: false,
-      signal: idle.signal,
+function checkDigest(response: HttpResponse, options: HttpOptions, digest: string): void {
+  if (options.sha256 === undefined || digest === options.sha256) return;
+  const where = redacted(response.url);
+  if (response.headers.get("content-type")?.startsWith("text/html")) {
+    throw new NetworkError("HTTP_PAGE", `${where}: the server sent a web page, not the file`, {
+      hint: "A proxy or a login page may stand in between; open the address in a browser.",
     });
-    const location = response.headers.get("location");
-    if (response.status < 300 || response.status > 399 || location === null) {
-      return { response, finalUrl: target };
-    }
-    await response.body?.cancel();
-    const next = new URL(location, target);
-    checkRedirect(target, next);
-    if (next.origin !== new URL(target).origin) headers = withoutCredentials(headers);
-    target = next.href;
   }
-  throw new NetworkError(
-    "HTTP_REDIRECT",
-    `${redacted(url)}: more than ${MAX_REDIRECTS} redirects`,
-    {
-      hint: "Check the address.",
-    },
-  );
-}
-
-function checkRedirect(from: string, to: URL): void {
-  const downgrade = from.startsWith("https:") && to.protocol !== "https:";
-  if (!downgrade && (to.protocol === "https:" || to.protocol === "http:")) return;
-  throw new NetworkError(
-    "HTTP_REDIRECT",
-    `${redacted(from)}: it redirects to ${redacted(to.href)}, which is not safe`,
-    {
-      hint: "Use the address of a server that stays on https.",
-    },
-  );
-}
-
-function withoutCredentials(headers: Record<string, string>): Record<string, string> {
-  const secret = /^(?:authorization|cookie|proxy-authorization|x-.*(?:token|key).*)$/i;
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !secret.test(name)));
-}
-
-/** The body with its bounds: `maxBytes`, the announced length, the digest, and a limit to silence. */
-async function* checkedBody(
-  response: FetchResponse<unknown>,
-  url: string,
-  options: HttpOptions,
-  idle: IdleTimer,
-): AsyncGenerator<Uint8Array> {
-  const announced = lengthOf(response);
-  if ((announced ?? 0) > options.maxBytes) throw tooLarge(url, options.maxBytes);
-  const { createHash } = await import("node:crypto");
-  const hash = createHash("sha256");
-  let length = 0;
-  for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    idle.touch();
-    length += part.length;
-    if (length > options.maxBytes) throw tooLarge(url, options.maxBytes);
-    hash.update(part);
-    yield part;
-  }
-  if (announced !== undefined && length !== announced) {
-    throw new Transient(
-      new NetworkError(
-        "HTTP_TRUNCATED",
-        `${redacted(url)}: ${length} of ${announced} bytes arrived`,
-        {
-          hint: "Try again; a proxy may cut long answers.",
-          details: { expected: announced, actual: length },
-        },
-      ),
-    );
-  }
-  const digest = hash.digest("hex");
-  if (options.sha256 !== undefined && digest !== options.sha256) {
-    throw new CheckError(
-      "HTTP_DIGEST",
-      `${redacted(url)}: the SHA-256 differs from the expected one`,
-      {
-        hint: "Do not use this file; find out who changed it.",
-        details: { expected: options.sha256, actual: digest },
-      },
-    );
-  }
-}
-
-/** The announced length, when the body is not encoded (then the number means something else). */
-function lengthOf(response: FetchResponse<unknown>): number | undefined {
-  if (response.headers.has("content-encoding")) return undefined;
-  const text = response.headers.get("content-length");
-  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
-}
-
-/** Aborts a request after a time of silence. */
-class IdleTimer {
-  expired = false;
-  readonly #controller = new AbortController();
-  readonly #timer: Timer;
-
-  constructor(ms: number) {
-    this.#timer = setTimeout(() => {
-      this.expired = true;
-      this.#controller.abort();
-    }, ms);
-  }
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-  touch(): void {
-    this.#timer.refresh();
-  }
-  stop(): void {
-    clearTimeout(this.#timer);
-    this.#controller.abort();
-  }
-}
-
-async function refusedStatus(
-  response: FetchResponse<unknown>,
-  url: string,
-): Promise<Transient | NetworkError> {
-  await response.body?.cancel();
-  const error = new NetworkError(
-    "HTTP_STATUS",
-    `${redacted(url)}: the server answered ${response.status}`,
-    {
-      hint:
-        response.status === 401 || response.status === 403
-          ? "Check the credentials."
-          : "Check the address.",
-      details: { status: response.status },
-    },
-  );
-  return RETRIED.has(response.status)
-    ? new Transient(error, retryAfterMs(response.headers.get("retry-after")))
-    : error;
-}
-
-function asNetworkError(error: unknown, url: string, timedOut: boolean): unknown {
-  if (error instanceof Transient || error instanceof SealiftError) return error;
-  if (timedOut) {
-    return new Transient(
-      new NetworkError("HTTP_TIMEOUT", `${redacted(url)}: no answer in time`, {
-        hint: "Check the connection, or try again.",
-        cause: error,
-      }),
-    );
-  }
-  const cause = (error as { cause?: unknown } | null)?.cause ?? error;
-  const reason = (cause as NodeJS.ErrnoException | null)?.code ?? "connection failed";
-  return new Transient(
-    new NetworkError("HTTP_UNREACHABLE", `${redacted(url)}: cannot be reached (${reason})`, {
-      hint: "Check the address, the connection and the proxy variables.",
-      cause: error,
-    }),
-  );
-}
-
-function checkUrl(url: string): void {
-  const parsed = URL.parse(url);
-  if (parsed?.protocol === "https:" || parsed?.protocol === "http:") return;
-  throw new NetworkError("HTTP_URL", `${redacted(url)}: is not an http or https address`, {
-    hint: "Check the address.",
+  throw new CheckError("HTTP_DIGEST", `${where}: the SHA-256 differs from the expected one`, {
+    hint: "Do not use this file; find out who changed it.",
+    details: { expected: options.sha256, actual: digest },
   });
 }
 
-function tooLarge(url: string, max: number): NetworkError {
-  return new NetworkError(
-    "HTTP_TOO_LARGE",
-    `${redacted(url)}: the answer is larger than ${max} bytes`,
-    {
-      hint: "Check the address.",
-      details: { max },
-    },
-  );
-}
+/** A file that is appended to, with the digest of all that is in it. */
+class GrowingFile {
+  size = 0;
+  /** Names the version that the bytes are of. */
+  validator: string | undefined;
+  #hash = new Bun.CryptoHasher("sha256");
 
-/** An address as it may be shown: without user, password and query. */
-export function redacted(url: string): string {
-  const parsed = URL.parse(url);
-  return parsed === null ? url.slice(0, 200) : `${parsed.origin}${parsed.pathname}`;
+  private constructor(
+    readonly path: string,
+    private readonly file: Awaited<ReturnType<typeof open>>,
+  ) {}
+
+  /** @param keep whether bytes that are there already count */
+  static async open(path: string, keep: boolean): Promise<GrowingFile> {
+    try {
+      const file = new GrowingFile(path, await open(path, "a+"));
+      await (keep ? file.#readBack() : file.clear());
+      return file;
+    } catch (error) {
+      throw ioError(error, path);
+    }
+  }
+
+  async #readBack(): Promise<void> {
+    const buffer = new Uint8Array(1 << 20);
+    for (;;) {
+      const { bytesRead } = await this.file.read(buffer, 0, buffer.length, this.size);
+      if (bytesRead === 0) return;
+      this.#hash.update(buffer.subarray(0, bytesRead));
+      this.size += bytesRead;
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += (await this.file.write(bytes, done, bytes.length - done)).bytesWritten;
+      }
+    } catch (error) {
+      throw ioError(error, this.path);
+    }
+    this.#hash.update(bytes);
+    this.size += bytes.length;
+  }
+
+  async clear(): Promise<void> {
+    await this.file.truncate(0);
+    this.#hash = new Bun.CryptoHasher("sha256");
+    this.size = 0;
+    this.validator = undefined;
+  }
+
+  digest(): string {
+    return this.#hash.copy().digest("hex");
+  }
+
+  /** Makes it durable under its final name. */
+  async finish(path: string): Promise<void> {
+    try {
+      await this.file.sync();
+      await this.file.close();
+      if (path !== this.path) await rename(this.path, path);
+    } catch (error) {
+      throw ioError(error, path);
+    }
+  }
+
+  async close(remove: boolean): Promise<void> {
+    await this.file.close().catch(() => undefined);
+    if (remove) await rm(this.path, { force: true });
+  }
 }

@@ -12,3 +12,4 @@ export * from "./scratch.ts";
 export * from "./suggest.ts";
 export * from "./text.ts";
 export * from "./version.ts";
+export * from "./words.ts";

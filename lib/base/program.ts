@@ -51,6 +51,8 @@ export async function run(argv: string[], options: RunOptions = {}): Promise<Run
       : setTimeout(() => {
           timedOut = true;
           child.kill("SIGKILL");
+          // What it started may live on and keep these open.
+          child.cut();
         }, options.timeoutMs);
   try {
     child.feed(options.input ?? "");
@@ -62,6 +64,8 @@ export async function run(argv: string[], options: RunOptions = {}): Promise<Run
     ]);
     if (timedOut) throw timeout(name, options.timeoutMs ?? 0);
     return { ...end, stdout, stderr };
+  } catch (error) {
+    throw timedOut ? timeout(name, options.timeoutMs ?? 0) : error;
   } finally {
     clearTimeout(timer);
     running.delete(child);
@@ -119,6 +123,8 @@ interface Child {
   end: Promise<{ code: number; signal?: string }>;
   kill(signal?: NodeJS.Signals): void;
   feed(input: Uint8Array | string): void;
+  /** Reads nothing more. */
+  cut(): void;
 }
 
 const BUSY_TRIES = 50;
@@ -169,6 +175,10 @@ async function start(
     end,
     kill: (signal) => child.kill(signal),
     feed: (input) => child.stdin?.end(input),
+    cut: () => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    },
   };
 }
 

@@ -47,6 +47,27 @@ export const commands: CommandTable = {
     summary: "Take every slot out of a package",
     load: () => import("./commands/extract-all.ts"),
   },
+  diff: {
+    summary: "Say what changed between two packages",
+    load: () => import("./commands/diff.ts"),
+  },
+  delta: {
+    summary: "The update from one package to the next, as a small file",
+    verbs: {
+      create: {
+        summary: "Write what makes the new package from the old one",
+        load: () => import("./commands/delta.ts").then((m) => m.create),
+      },
+      apply: {
+        summary: "Make the new package from the old one, byte for byte",
+        load: () => import("./commands/delta.ts").then((m) => m.apply),
+      },
+      inspect: {
+        summary: "Show which packages a delta is between and what it holds",
+        load: () => import("./commands/delta.ts").then((m) => m.inspect),
+      },
+    },
+  },
   init: {
     summary: "Write a manifest for a folder",
     load: () => import("./commands/init.ts"),

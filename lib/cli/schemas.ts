@@ -73,8 +73,13 @@ const DOCUMENTS: Readonly<Record<string, Document>> = {
   "sealift.help/1": { summary: "What --help answers", shape: async () => helpDocument },
   "sealift.version/1": { summary: "What --version answers", shape: async () => versionDocument },
   "sealift.toml": {
-    summary: "The manifest of a project that `pack` reads",
+    summary: "The manifest of a project that `pack` reads; Python keys: pyproject.toml",
     shape: async () => (await import("../pack/mod.ts")).SealiftManifest,
+    isInput: true,
+  },
+  "pyproject.toml": {
+    summary: "The tables of a Python project that `pack` reads: [tool.sealift] and [tool.flavor]",
+    shape: async () => await (await import("../pack/mod.ts")).pyprojectShape(),
     isInput: true,
   },
   "sealift.metadata/1": {

@@ -7,8 +7,13 @@ export {
   type ChunkOptions,
   type ChunkPiece,
 } from "./chunks.ts";
+export { type Counterpart, describe, type Span } from "./delta/describe.ts";
+export { encode, encoderFor, engines, levelsOf } from "./delta/encode.ts";
+export { type Encoder, type Op, PlanReader, PlanWriter, type Segment } from "./delta/plan.ts";
+export { type DeltaSource, rebuild, type RebuildInput } from "./delta/rebuild.ts";
 export { compareNames, parentOf, type EntryType, type TreeEntry } from "./entry.ts";
 export { extractTar, type Extracted, type ExtractOptions } from "./extract.ts";
+export { Garbage } from "./garbage.ts";
 export { gunzipBounded, gzipStored, isGzipStored } from "./gzip.ts";
 export {
   Sha256,

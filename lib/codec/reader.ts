@@ -33,6 +33,10 @@ export interface ReadTarOptions {
 
 export interface TarMember {
   entry: TreeEntry;
+  /** Where the member begins in the stream, its extended headers included. */
+  offset: number;
+  /** Where its content begins. */
+  content: number;
   /** The content, to be read before the next member; what is left unread is skipped. Views, valid until the next one. */
   body: AsyncIterable<Uint8Array>;
 }
@@ -79,7 +83,7 @@ export async function* readTar(
       budget -= entry.size;
       if (budget < 0) throw tarError("TAR_SIZE", "The archive holds more bytes than it may");
       const body = new Body(source, entry);
-      yield { entry, body };
+      yield { entry, offset: header.offset, content: source.position, body };
       await body.skip();
     }
     await readEnd(source);

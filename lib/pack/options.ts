@@ -1,5 +1,8 @@
-import type { OutputOptions } from "./output.ts";
+import type { IndexWishes, PackedPython, PythonSource } from "../python/mod.ts";
 /** What `pack` is asked for beyond the project, and what it answers. */
+import type { OutputOptions } from "./output.ts";
+import type { NativeReport } from "./proof/native.ts";
+import type { Proven } from "./proof/proof.ts";
 import type { KeyOptions } from "./seal/keys.ts";
 import type { SlotKeyOptions } from "./seal/slot-keys.ts";
 
@@ -18,8 +21,15 @@ export interface PackOptions extends KeyOptions, OutputOptions {
   testCommand?: string | undefined;
   /** Version, path or archive of the interpreter. */
   python?: string | undefined;
+  /** Where it may come from, before what the project says. */
+  pythonSource?: PythonSource | undefined;
   /** Resolve from the lock only. */
   frozen?: boolean | undefined;
+  /** Extras and dependency groups beside those of the manifest. */
+  extras?: string[] | undefined;
+  groups?: string[] | undefined;
+  /** Where packages come from. */
+  index?: IndexWishes | undefined;
   jobs?: number | undefined;
   /** Keys of encrypted slots. */
   slotKeys?: SlotKeyOptions | undefined;
@@ -43,6 +53,12 @@ export interface PackedOutput {
   slots: PackedSlot[];
   /** Programs of the target machine that the commands start. */
   hostPrograms: string[];
+  /** The interpreter of a Python project. */
+  python?: PackedPython;
+  /** What its programs and libraries ask of the target; Linux only. */
+  native?: NativeReport;
+  /** What was proven before the key signed. */
+  checks?: Proven[];
   /** Absent in a plan. */
   size?: number;
   identity?: string;
@@ -54,6 +70,8 @@ export interface PackReport {
   manifest: string;
   key: { origin: string; created: boolean; fingerprint?: string };
   outputs: PackedOutput[];
+  /** Path of the signed manifest that binds the packages of several platforms. */
+  release?: string;
   notes: string[];
   dryRun: boolean;
   /** Of a Python project: what the resolution and the layout found. */

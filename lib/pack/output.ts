@@ -5,6 +5,7 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { EnvironmentError } from "../base/mod.ts";
 import { hostPlatform, parsePlatform, type Platform } from "../launcher/mod.ts";
 import type { Project } from "./manifest/project.ts";
+import { releaseName } from "./release/manifest.ts";
 
 export interface Output {
   platform: Platform;
@@ -34,6 +35,23 @@ export function planOutputs(project: Project, options: OutputOptions): Output[] 
   }));
   if (!options.force) for (const { path } of outputs) refuseExisting(path);
   return outputs;
+}
+
+/**
+ * Where the release manifest of packages for several platforms goes: beside the first of them; undefined for one package.
+ * @throws EnvironmentError `FILE_EXISTS`; FormatError when the version cannot be part of a file's name
+ */
+export function planRelease(
+  project: Project,
+  outputs: readonly Output[],
+  force: boolean,
+): string | undefined {
+  const [first] = outputs;
+  if (first === undefined || outputs.length < 2) return undefined;
+  const { name, version } = project.package;
+  const path = join(dirname(first.path), releaseName(name, version));
+  if (!force) refuseExisting(path);
+  return path;
 }
 
 /**

@@ -17,20 +17,26 @@ import {
 } from "../base/mod.ts";
 import { hostPlatform } from "../launcher/mod.ts";
 import { formatOperations, signPackage, writePackage } from "../pspf/mod.ts";
+import type { PackedPython } from "../python/mod.ts";
 import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
 import type { Project } from "./manifest/project.ts";
 import type { PackedOutput, PackOptions, PackReport } from "./options.ts";
-import { type Output, planOutputs } from "./output.ts";
+import { type Output, planOutputs, planRelease } from "./output.ts";
+import { type NativeReport, nativeReport } from "./proof/native.ts";
+import { type Proof, provePackage } from "./proof/proof.ts";
+import { runTest } from "./proof/trial.ts";
+import { writeRelease } from "./release/manifest.ts";
 import { compatProject, compatSlot } from "./seal/compat.ts";
 import { chooseKey, type ChosenKey } from "./seal/keys.ts";
 import { writerManifest } from "./seal/manifest.ts";
 import { type SlotKeys, slotKeys } from "./seal/slot-keys.ts";
 import { findStub, type Stub } from "./seal/stub.ts";
-import { runTrial, validatePackage } from "./seal/trial.ts";
 import { type CompressionChoice, parseCompression } from "./stage/compression.ts";
 import { checkLayout } from "./stage/layout.ts";
+import { slotMemory } from "./stage/memory.ts";
 import { refuseOwnFiles } from "./stage/own.ts";
 import { addPython } from "./stage/python.ts";
+import { sourceHash } from "./stage/source-hash.ts";
 import { isFor, type StagedSlot, stageSlot } from "./stage/stage.ts";
 
 /**
@@ -47,6 +53,8 @@ interface Planned {
   slots: StagedSlot[];
   stub: Stub;
   hostPrograms: string[];
+  python?: PackedPython;
+  native?: NativeReport;
 }
 
 /**
@@ -84,15 +92,36 @@ export async function packProject(
     planned.push(await naming(project.manifest, plan(ctx, project, output, scope)));
   }
   report.outputs = planned.map(describe);
+  const release = planned[0] && planRelease(planned[0].project, outputs, options.force === true);
+  if (release !== undefined) report.release = release;
   if (options.dryRun) return report;
   const signer = known ?? (await key.open());
   report.key.fingerprint = keyFingerprint(signer.publicKey);
   if (key.isNew)
     report.notes.push(`signed with ${key.origin}, which was made now; keep a copy of it`);
   for (const [i, item] of planned.entries()) {
-    report.outputs[i] = await write(ctx, item, signer, options, scratch);
+    report.outputs[i] = await write(ctx, item, signer, options, { scratch, report });
   }
+  if (release !== undefined) await bind(release, planned, report, signer, options);
   return report;
+}
+
+/** The release manifest comes last: whoever finds it finds every package that it names. */
+async function bind(
+  path: string,
+  planned: readonly Planned[],
+  report: PackReport,
+  signer: Signer,
+  options: PackOptions,
+): Promise<void> {
+  const { name, version } = (planned[0] as Planned).project.package;
+  const packages = report.outputs.map(({ path: file, platform, size = 0, identity = "" }) => ({
+    path: file,
+    platform,
+    size,
+    identity,
+  }));
+  await writeRelease(path, { name, version, packages }, signer, { force: options.force === true });
 }
 
 /** Errors about slots, programs and placeholders say which manifest they are about. */
@@ -130,10 +159,25 @@ async function findSlotKeys(project: Project, outputs: Output[], keys: SlotKeys)
     if (outputs.some(({ platform }) => isFor(spec, platform))) await keys.of(spec)?.key();
   }
 }
+const PYTHON_FLAGS = {
+  python: "--python",
+  pythonSource: "--python-source",
+  frozen: "--frozen",
+  extras: "--extra",
+  groups: "--group",
+  indexUrl: "--index-url",
+  extraIndexUrls: "--extra-index-url",
+  trustedHosts: "--trusted-host",
+  findLinks: "--find-links",
+  caFile: "--ca-file",
+};
 
 /** What has no effect is an error: its author expects one. */
 function refusePythonOptions(project: Project, options: PackOptions): void {
-  const flag = options.python !== undefined ? "--python" : options.frozen ? "--frozen" : undefined;
+  const { python, pythonSource, frozen, extras, groups, index = {} } = options;
+  const given = { python, pythonSource, frozen: frozen || undefined, extras, groups, ...index };
+  const [name] = Object.entries(given).find(([, value]) => [value ?? []].flat().length > 0) ?? [];
+  const flag = name === undefined ? undefined : PYTHON_FLAGS[name as keyof typeof given];
   if (flag === undefined) return;
   throw new UsageError("PYTHON_OPTION", `${flag} has no effect on ${project.manifest}`, {
     hint: "It is for Python projects: a pyproject.toml with [project].",
@@ -189,9 +233,18 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
     scratch: scope.scratch,
     compression: override ?? compression,
     python: options.python,
+    source: options.pythonSource,
     frozen: options.frozen,
+    extras: options.extras,
+    groups: options.groups,
+    index: options.index,
+    dryRun: options.dryRun,
     report,
   });
+  if (!options.dryRun) {
+    const sources = { manifest: source.manifest, slots: own, project: staged.project.sourceHash };
+    staged.project = { ...staged.project, sourceHash: await sourceHash(sources) };
+  }
   const isCompat = options.compat !== undefined;
   const notes: string[] = [];
   const project = isCompat ? compatProject(staged.project, staged.slots) : staged.project;
@@ -203,10 +256,20 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
     options.launcherBin,
     platform,
   );
-  return { output, project, slots, stub, hostPrograms };
+  const { python } = staged;
+  const native = await nativeReport(slots, platform);
+  return {
+    output,
+    project,
+    slots,
+    stub,
+    hostPrograms,
+    ...(python && { python }),
+    ...(native && { native }),
+  };
 }
 
-function describe({ output, slots, stub, hostPrograms }: Planned): PackedOutput {
+function describe({ output, slots, stub, hostPrograms, python, native }: Planned): PackedOutput {
   return {
     platform: output.platform,
     path: output.path,
@@ -218,6 +281,8 @@ function describe({ output, slots, stub, hostPrograms }: Planned): PackedOutput 
       original: bytes,
     })),
     hostPrograms,
+    ...(python && { python }),
+    ...(native && { native }),
   };
 }
 
@@ -227,7 +292,7 @@ async function write(
   planned: Planned,
   signer: Signer,
   options: PackOptions,
-  scratch: string,
+  { scratch, report }: { scratch: string; report: PackReport },
 ): Promise<PackedOutput> {
   const { path } = planned.output;
   await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
@@ -246,14 +311,31 @@ async function write(
     force: false,
     options,
   });
-  if (options.validateBeforeSign) await validatePackage(ctx, draft, planned.slots);
-  if (options.testCommand !== undefined) {
-    const { project, slots } = planned;
-    await runTrial(ctx, { draft, command: options.testCommand, project, slots, scratch });
-  }
+  const { checks, notes } = await prove(ctx, planned, draft, options);
+  for (const note of notes) if (!report.notes.includes(note)) report.notes.push(note);
   await signPackage(draft, signer, { mode: "replace", out: path, force });
   await rm(draft);
-  return packed(planned, { ...written, path });
+  return { ...packed(planned, { ...written, path }), checks };
+}
+
+async function prove(
+  ctx: Context,
+  { project, slots, output, native }: Planned,
+  draft: string,
+  options: PackOptions,
+): Promise<Proof> {
+  const trial = { draft, project, slots, folder: `${draft}.trial` };
+  const subject = { project, slots, platform: output.platform, native };
+  const proof = options.validateBeforeSign
+    ? await provePackage(ctx, subject, trial)
+    : { checks: [], notes: [] };
+  if (options.testCommand !== undefined) {
+    const printed = await runTest(ctx, trial, options.testCommand);
+    const detail = `${options.testCommand} ended with 0${printed === "" ? "" : `\n${printed}`}`;
+    proof.checks.push({ name: "test", detail });
+  }
+  await rm(trial.folder, { recursive: true, force: true });
+  return proof;
 }
 
 interface Target {
@@ -274,6 +356,7 @@ async function writeFile(ctx: Context, planned: Planned, { path, signer, force, 
     epoch: sourceDateEpoch(ctx.env),
     platform: { os, arch },
     progress: ctx.progress,
+    memory: slotMemory(ctx.cacheDir),
     force,
     ...(options.jobs !== undefined && { jobs: options.jobs }),
   });

@@ -2,7 +2,7 @@
  * The signed JSON of a new package (format.md section 3): keys in one fixed order, compact, so equal inputs give
  * equal bytes. It goes through the reader's own schema before it is signed.
  */
-import { FormatError, isoTime } from "../base/mod.ts";
+import { FormatError, isoTime, quoteWords } from "../base/mod.ts";
 import { sha256Hex } from "../codec/mod.ts";
 import type { CheckedSlot, Manifest } from "./input.ts";
 import type { SealedMetadata, SealedSlot } from "./metadata.ts";
@@ -117,14 +117,4 @@ function composeExecution(execution: Manifest["execution"]): SealedMetadata["exe
 
 function composeIndex(input: ComposeInput): NonNullable<SealedMetadata["seal"]["index"]> {
   return { build_timestamp: input.epoch, ...input.manifest.sealIndex };
-}
-
-/** Words as POSIX shell text that splits into the same words. */
-export function quoteWords(words: readonly string[]): string {
-  return words.map(quoteWord).join(" ");
-}
-
-function quoteWord(word: string): string {
-  if (/^[A-Za-z0-9_@%+=:,./{}-]+$/.test(word)) return word;
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,7 +1,12 @@
 /** The content of slots as streams: a stream that ends early, late or differently throws instead of ending. */
 import { FormatError, type SealiftError } from "../base/mod.ts";
-import { decompressStream, readTar, type ReadTarOptions, unzstdChunks } from "../codec/mod.ts";
-import { Garbage } from "./_garbage.ts";
+import {
+  decompressStream,
+  Garbage,
+  readTar,
+  type ReadTarOptions,
+  unzstdChunks,
+} from "../codec/mod.ts";
 import { MAX_FOREIGN_SLOT } from "./layout.ts";
 import { compressionsOf, type Operation } from "./operations.ts";
 import type { Package, PackageSlot } from "./package.ts";

@@ -1,7 +1,7 @@
 /** PSPF/2025: read every dialect, write the sealed profile, verify, extract, sign. The face of the room. */
 export type { IndexBlock, Signature } from "./block.ts";
 export { COMPAT_MIN_SLOT } from "./compat.ts";
-export { type LauncherInput, quoteWords } from "./compose.ts";
+export { type LauncherInput } from "./compose.ts";
 export type { Coverage, CoverageRange } from "./coverage.ts";
 export { decodedSlot } from "./decode.ts";
 export { type Descriptor, type Lifecycle, LIFECYCLE_NAMES } from "./descriptor.ts";
@@ -13,6 +13,7 @@ export {
   placeById,
   placeOf,
 } from "./extract.ts";
+export { PackageFile } from "./file.ts";
 export type { Manifest, SlotContent, SlotInput } from "./input.ts";
 export { type Range, TRAILER_SIZE } from "./layout.ts";
 export {
@@ -43,5 +44,6 @@ export { type FindKey, keyFiles, keyFinder, type KeyPlaces } from "./secret/sour
 export { signPackage, type Signed, type SignOptions } from "./sign.ts";
 export { storedSlot } from "./stored.ts";
 export { type Check, type Verdict, verifyPackage, type VerifyOptions } from "./verify.ts";
+export type { SlotMemory, SlotTree } from "./stage.ts";
 export { writePackage, type WriteOptions, type Written } from "./writer.ts";
 export { parseJson } from "./json.ts";

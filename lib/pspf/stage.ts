@@ -52,8 +52,23 @@ export interface StageOptions {
   package: { name: string; version: string };
   /** Whether zstd slots become chunks. */
   chunks: boolean;
+  /** Spares packing a tree again whose files cannot have changed. */
+  memory?: SlotMemory;
   /** Sees the entries of a tar archive that was made elsewhere; throws to refuse it. */
   judgeTree?(slot: CheckedSlot, entries: readonly TreeEntry[]): void;
+}
+
+/** What a tree is packed with. */
+export interface SlotTree {
+  entries: readonly TreeEntry[];
+  level: number | undefined;
+  /** Seconds since 1970, for entries without a time. */
+  mtime: number;
+}
+
+/** Gives the pieces that `pack` would give, the sooner the better. */
+export interface SlotMemory {
+  pieces(tree: SlotTree, pack: () => AsyncIterable<ChunkPiece>): AsyncIterable<ChunkPiece>;
 }
 
 /** Applies a slot's operations; `stage` is where bytes go that did not stand anywhere before. */
@@ -190,7 +205,10 @@ function chunksOf(slot: CheckedSlot, options: StageOptions): AsyncIterable<Chunk
   };
   const { content } = slot;
   if (content.kind === "tree") {
-    return zstdTree(arrangeTree(content.entries), { ...how, mtime: options.epoch });
+    const { entries } = content;
+    const pack = () => zstdTree(arrangeTree(entries), { ...how, mtime: options.epoch });
+    const tree = { entries, level: slot.level, mtime: options.epoch };
+    return options.memory?.pieces(tree, pack) ?? pack();
   }
   return zstdFileChunks(content.kind === "bytes" ? { bytes: content.bytes } : content.path, how);
 }

@@ -20,7 +20,7 @@ import { deriveIndex, deriveLayout, deriveTable, type Layout } from "./derive.ts
 import { type CheckedSlot, checkSlots, type Manifest, type SlotInput } from "./input.ts";
 import { MAGIC_END, MAGIC_START, MAX_METADATA_STORED } from "./layout.ts";
 import type { SealedMetadata } from "./metadata.ts";
-import { expectedSize, type StagedSlot, stageSlot } from "./stage.ts";
+import { expectedSize, type SlotMemory, type StagedSlot, stageSlot } from "./stage.ts";
 
 export interface WriteOptions {
   launcher: LauncherInput;
@@ -34,6 +34,7 @@ export interface WriteOptions {
   /** Chunks compressed at a time; default one per core. */
   jobs?: number;
   progress?: Progress;
+  memory?: SlotMemory;
   /** Replace an existing file. */
   force?: boolean;
   /** What the JSON says under `build`; default sealift and its version. */
@@ -98,6 +99,7 @@ async function stageAll(
         ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
         advance: (bytes) => task.advance(bytes),
         chunks: options.profile === "sealed",
+        ...(options.memory === undefined ? {} : { memory: options.memory }),
         ...(options.profile === "flavorpack" ? { judgeTree: checkCompatTree } : {}),
       }),
     );

@@ -4,11 +4,11 @@ import { join } from "node:path";
 
 import { FormatError } from "../base/mod.ts";
 import type { TreeEntry } from "../codec/mod.ts";
-import { parseObjectReference } from "./pep/names.ts";
+import { normaliseName, parseObjectReference } from "./pep/names.ts";
 import type { PythonProject } from "./project/project.ts";
-import type { Interpreter } from "./runtime/interpreter.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { startScript } from "./runtime/start.ts";
+import { layoutOf, type Target } from "./runtime/target.ts";
 import type { StagedWheel } from "./wheel/site.ts";
 
 /** The project's commands replace scripts of the same name that dependencies bring. */
@@ -31,17 +31,53 @@ export function commandsOf(
       ...own?.guiScripts,
     }),
   );
+  for (const [name, { reference }] of Object.entries(project.entries))
+    commands.set(name, reference);
   if (project.entryPoint !== undefined && commandFor(project.entryPoint, commands) === undefined) {
     const name = commands.has(project.packageName)
       ? `${project.packageName}-entry`
       : project.packageName;
     commands.set(name, project.entryPoint);
   }
+  refuseTwins(project, [...commands.keys()]);
   if (commands.size > 0) return commands;
   throw new FormatError("ENTRY_MISSING", `${project.manifest}: names no command`, {
     hint: 'Add entry_point = "module:function" to [tool.sealift], or a line to [project.scripts].',
     details: { file: project.manifest },
   });
+}
+
+/** Commands are files, entries and links; some systems fold their names. */
+function refuseTwins(project: PythonProject, names: string[]): void {
+  for (const [i, name] of names.entries()) {
+    const twin = names.slice(0, i).find((other) => other.toLowerCase() === name.toLowerCase());
+    if (twin === undefined) continue;
+    throw new FormatError(
+      "COMMAND_TWINS",
+      `${project.manifest}: the commands ${twin} and ${name} differ only in case`,
+      {
+        hint: "Rename one of them: names of files that differ only in case are one file on some systems.",
+        details: { file: project.manifest, commands: [twin, name] },
+      },
+    );
+  }
+}
+
+/** The entry `tests` of a project that brings its tests: pytest where it is packed, else unittest. */
+export function testEntry(
+  project: PythonProject,
+  commands: Map<string, string>,
+  program: string,
+  wheels: StagedWheel[],
+): Record<string, string[]> {
+  if (!project.build.environment.includeTests) return {};
+  const hasPytest = wheels.some((wheel) => normaliseName(wheel.name) === "pytest");
+  const runner = hasPytest
+    ? ["pytest", "-p", "no:cacheprovider", "{slot:tests}"]
+    : ["unittest", "discover", "-s", "{slot:tests}", "-t", "{slot:tests}"];
+  const name = commands.has("tests") ? `${project.packageName}-tests` : "tests";
+  // Without -O, which takes assertions away, and without writing bytecode beside the tests.
+  return { [name]: [program, "-I", "-B", "-m", ...runner] };
 }
 
 function commandFor(reference: string, commands: Map<string, string>): string | undefined {
@@ -86,18 +122,21 @@ export function checkEntryPoints(
   commands: Map<string, string>,
   entries: TreeEntry[],
   runtime: Runtime,
-  python: Interpreter,
+  target: Target,
 ): void {
   const paths = new Set(entries.map((entry) => entry.path));
-  const library = `lib/python${python.minor.join(".")}/`;
+  const { library, modules } = layoutOf(target);
   for (const entry of runtime.entries)
-    if (entry.path.startsWith(library)) paths.add(entry.path.slice(library.length));
+    if (entry.path.startsWith(`${library}/`)) paths.add(entry.path.slice(library.length + 1));
   for (const [name, reference] of commands) {
     const { module } = parseObjectReference(reference, name);
     const path = module.replaceAll(".", "/");
     const found =
       [`${path}.py`, `${path}/__init__.py`].some((p) => paths.has(p)) ||
-      entries.some((entry) => entry.path.startsWith(`${path}.`) && entry.path.endsWith(".so"));
+      entries.some(
+        (entry) =>
+          entry.path.startsWith(`${path}.`) && modules.some((end) => entry.path.endsWith(end)),
+      );
     if (found) continue;
     throw new FormatError(
       "ENTRY_MODULE",

@@ -1,51 +1,50 @@
 /**
- * A Python project as slots that are ready to run: `runtime` and `site` (shared by all applications of a machine) and `app`.
- * Everything happens here, at pack time: resolution, download, unpacking, bytecode, the relocatable interpreter. How the three
- * find each other on the target stands in start.ts.
+ * A Python project as slots that are ready to run: `runtime` and `site` (shared by all applications of a machine) and `app`; for each further
+ * Python of its entries the same once more (`runtime-3.9`, `site-3.9`, `app-3.9`). Everything happens here, at pack time: resolution,
+ * download, unpacking, bytecode, the relocatable interpreter. How the slots find each other on the target stands in start.ts.
  */
-import { type Context, FormatError, sourceDateEpoch, UsageError } from "../base/mod.ts";
-import { arrangeTree, type TreeEntry } from "../codec/mod.ts";
-import { checkEntryPoints, commandsOf, defaultCommand, isBuilt, withCommands } from "./commands.ts";
-import { bundleLibraries, libraryNames } from "./native/native.ts";
-import { markerEnvironment } from "./pep/marker.ts";
-import { satisfiesPython } from "./pep/specifier.ts";
-import { compatibleTags, platformTags, rankTags } from "./pep/tags.ts";
+import { type Context, FormatError } from "../base/mod.ts";
+import { sha256Hex, type TreeEntry } from "../codec/mod.ts";
+import { type Application, stageApplication } from "./application/application.ts";
+import { type PythonReport, reportOf } from "./application/report.ts";
+import { commandsOf, defaultCommand, testEntry } from "./commands.ts";
+import { buildEnvironment } from "./prepare/prepare.ts";
+import type { IndexWishes } from "./project/index-keys.ts";
 import type { PythonProject } from "./project/project.ts";
-import {
-  buildProject,
-  type Resolution,
-  resolveDependencies,
-  type ResolveOptions,
-} from "./resolve/resolve.ts";
-import { findTool } from "./resolve/tools.ts";
-import { type Resolver, uvPlatform } from "./resolve/uv.ts";
-import { withArchive } from "./runtime/archive.ts";
-import { findPython, type Interpreter, requireLinux } from "./runtime/interpreter.ts";
-import { type Runtime, stageRuntime } from "./runtime/runtime.ts";
-import { prepareCommand, prepareEntry, startCommand, startScript } from "./runtime/start.ts";
-import {
-  compileWheels,
-  nativeItems,
-  prefixEntries,
-  siteEntries,
-  type StagedWheel,
-  withReplaced,
-} from "./wheel/site.ts";
+import type { PythonSource } from "./project/python-table.ts";
+import { withWishes } from "./project/wishes.ts";
+import { indexSettings, type PythonContext } from "./resolve/index-settings.ts";
+import { choosePython, type PythonChoice } from "./runtime/choose.ts";
+import { type Place, placeOf, startCommand } from "./runtime/start.ts";
+import { layoutOf, ownPlatform } from "./runtime/target.ts";
+import type { StagedWheel } from "./wheel/site.ts";
+
+export type { PythonReport } from "./application/report.ts";
 
 export interface PythonOptions {
-  /** `linux_amd64` and so on; must be that of the interpreter. */
+  /** `linux_amd64` and so on: what the package is for. */
   platform: string;
   /** `--python`: a version, a program, or an archive. */
   python?: string | undefined;
+  /** `--python-source`, before the manifest's. */
+  source?: PythonSource | undefined;
   /** Only what a lock says. */
   frozen?: boolean | undefined;
+  /** Beside those that the project names itself. */
+  extras?: string[] | undefined;
+  groups?: string[] | undefined;
+  /** Of the command line: where packages come from. */
+  index?: IndexWishes | undefined;
   /** Existing empty folder for this run, removed by the caller. */
   scratch: string;
+  /** Nothing but caches and `scratch` is written. */
+  dryRun?: boolean | undefined;
 }
 
 /** A slot without its compression, which the packer chooses; its operations begin with `tar`. */
 export interface StagedPythonSlot {
-  id: "runtime" | "site" | "app";
+  /** `runtime`, `site` and `app`; of a further Python with its version: `runtime-3.9`. */
+  id: string;
   source: string;
   target: string;
   purpose: string;
@@ -56,21 +55,11 @@ export interface StagedPythonSlot {
   content: { kind: "tree"; entries: TreeEntry[] };
 }
 
-export interface PythonReport {
-  python: { version: string; executable: string; glibc?: string };
-  /** `uv`, or the lock's file name. */
-  resolution: string;
-  /** `sha256` is that of the wheel, or of its RECORD when it was built here. */
-  packages: { name: string; version: string; file: string; sha256: string; license?: string }[];
-  /** SHA-256 over the dependencies. */
-  dependencyHash: string;
-  /** What the author should know. */
-  notes: string[];
-}
-
 export interface StagedPython {
   /** From the built wheel when the manifest leaves it open. */
   version: string;
+  /** As the built wheel says it. */
+  license?: string;
   slots: StagedPythonSlot[];
   execution: { argv: string[]; entries: Record<string, string[]> };
   /** To be joined with the project's own rules. */
@@ -84,117 +73,136 @@ export interface StagedPython {
 const UNSET = ["PYTHON*", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"];
 
 /**
- * Stages `project`. Errors: `EnvironmentError` `PYTHON_…`, `FormatError` `RESOLVE`, `WHEEL_…`, `ENTRY_…`, `SITE_COLLISION`,
+ * Stages the project. Errors: `EnvironmentError` `PYTHON_…`, `FormatError` `RESOLVE`, `WHEEL_…`, `ENTRY_…`, `SITE_COLLISION`,
  * `NetworkError`, `CheckError` for wrong digests. Nothing but caches and `scratch` is written.
  */
 export async function stagePython(
-  ctx: Context,
-  project: PythonProject,
+  machine: Context,
+  given: PythonProject,
   options: PythonOptions,
 ): Promise<StagedPython> {
-  return await withArchive(ctx, options, async (wish) => {
-    const python = await findPython(ctx, {
-      cwd: project.root,
-      ...((wish ?? project.python.version) !== undefined && {
-        python: wish ?? project.python.version,
-      }),
-      ...(project.requiresPython !== undefined && { requiresPython: project.requiresPython }),
-    });
-    requireLinux(python);
-    checkPlatform(python, options.platform);
-    const runtime = await stageRuntime(ctx, python, project.runtime.optimisation);
-    return await stageWith(ctx, project, options, python, runtime);
+  const project = withWishes(given, options);
+  const outer = { ...machine, env: buildEnvironment(project, options.platform, machine.env) };
+  const wishes = [options.index ?? {}, project.build.index] as const;
+  const index = indexSettings(...wishes, project.root, outer.env);
+  const ctx: PythonContext = { ...outer, index };
+  const asked = { ...options, hostPlatform: ownPlatform() };
+  const choice = await choosePython(ctx, project, asked);
+  const groups = furtherPythons(project, choice);
+  const first = await stageApplication(ctx, project, choice, {
+    ...options,
+    place: placeOf(""),
+    commands: (own) => mainCommands(project, own, groups),
+  });
+  const applications = [{ place: placeOf(""), application: first }];
+  for (const [version, commands] of groups) {
+    const by = `entries.${[...commands.keys()][0]}.python`;
+    const further = await choosePython(ctx, project, { ...asked, further: { version, by } });
+    const place = placeOf(version);
+    const staging = { ...options, place, commands: () => commands };
+    const application = await stageApplication(ctx, project, further, staging);
+    applications.push({ place, application });
+  }
+  return joined(project, applications, options.platform, ctx);
+}
+
+/** Version → commands of the entries that ask for a Python other than the first. */
+function furtherPythons(
+  project: PythonProject,
+  { target }: PythonChoice,
+): Map<string, Map<string, string>> {
+  const groups = new Map<string, Map<string, string>>();
+  for (const [name, { reference, python }] of Object.entries(project.entries)) {
+    if (python === undefined || `${target.version}.`.startsWith(`${python}.`)) continue;
+    const group = groups.get(python) ?? new Map<string, string>();
+    groups.set(python, group.set(name, reference));
+  }
+  return groups;
+}
+
+/** Everything that is started by the first Python. */
+function mainCommands(
+  project: PythonProject,
+  own: StagedWheel | undefined,
+  groups: Map<string, Map<string, string>>,
+): Map<string, string> {
+  const others = new Set([...groups.values()].flatMap((commands) => [...commands.keys()]));
+  // What another Python starts is no command of this one, also when it is the same function.
+  const entries = Object.entries(project.entries).filter(([name]) => !others.has(name));
+  const commands = commandsOf({ ...project, entries: Object.fromEntries(entries) }, own);
+  for (const name of others) commands.delete(name);
+  if (commands.size > 0) return commands;
+  throw new FormatError("ENTRY_MISSING", `${project.manifest}: every command has its own Python`, {
+    hint: "Leave python out of one entry: it is started by the package's first Python.",
+    details: { file: project.manifest },
   });
 }
 
-async function stageWith(
-  ctx: Context,
+interface Placed {
+  place: Place;
+  application: Application;
+}
+
+function joined(
   project: PythonProject,
-  options: PythonOptions,
-  python: Interpreter,
-  runtime: Runtime,
-): Promise<StagedPython> {
-  const { resolution, own, bytecode } = await collect(ctx, project, options, python, runtime);
-  const programName = `python${python.minor.join(".")}`;
-  const sitePath = `lib/${programName}/site-packages`;
-  const ownWheels = own === undefined ? [] : [own];
-  const native = await independent(ctx, python, ownWheels, resolution.wheels, `${sitePath}/`);
-  const tree = (wheels: StagedWheel[]) =>
-    siteEntries(wheels, bytecode, python.cacheTag, project.runtime.optimisation);
-  const site = arrangeTree([...tree(native.site), ...native.siteLibraries]);
-  const ownTree = tree(native.own);
-  const commands = commandsOf(project, own);
-  checkEntryPoints(commands, [...site, ...ownTree], runtime, python);
-  const app = arrangeTree([
-    prepareEntry(),
-    ...under(sitePath, ownTree),
-    ...withCommands(prefixEntries([...native.own, ...native.site], programName), commands),
-    ...native.appLibraries,
+  placed: Placed[],
+  platform: string,
+  ctx: PythonContext,
+): StagedPython {
+  const applications = placed.map(({ application }) => application);
+  const [head] = placed as [Placed, ...Placed[]];
+  const { application: first } = head;
+  const { own } = first.collected;
+  const main = defaultCommand(project, first.commands);
+  const windows = new Set([
+    ...Object.keys(project.guiScripts),
+    ...Object.keys(own?.guiScripts ?? {}),
   ]);
-  const pth = site.map((entry) => entry.path).filter((path) => /^[^/{}]+\.pth$/.test(path));
-  const main = defaultCommand(project, commands);
-  // A package is called by its own name and then starts its default command, also when a script has that name.
-  const start = (name: string) =>
-    startCommand(
-      programName,
-      name === project.packageName ? main : name,
-      project.runtime.optimisation,
-    );
+  const start = ({ place, application }: Placed, name: string) =>
+    startCommand(place, layoutOf(application.choice.target), name, {
+      ...project.runtime,
+      windowed: windows.has(name),
+    });
+  const entries = placed.flatMap((item) =>
+    [...item.application.commands.keys()].map((name): [string, string[]] => [
+      name,
+      // A package is called by its own name and then starts its default command, also when a script has that name.
+      start(item, name === project.packageName && item === head ? main : name),
+    ]),
+  );
+  const argv = start(head, main);
   return {
     version: own?.version ?? project.version ?? "0",
-    slots: [
-      slot("runtime", `python-${python.version}`, "runtime", runtime.entries, options.platform),
-      slot("site", "dependencies", "site", site, options.platform),
-      slot("app", ".", "", app, options.platform),
-    ],
+    ...(own?.license !== undefined && { license: own.license }),
+    slots: placed.flatMap((item) => slotsOf(item, platform)),
     execution: {
-      argv: start(main),
-      entries: Object.fromEntries([...commands.keys()].map((name) => [name, start(name)])),
+      argv,
+      entries: {
+        ...Object.fromEntries(entries),
+        ...testEntry(project, first.commands, argv[0] ?? "", first.collected.resolution.wheels),
+      },
     },
     runtime: { env: { unset: UNSET } },
-    setup: [{ type: "execute", command: prepareCommand(runtime.programPath, python.version, pth) }],
-    report: report(python, runtime, resolution, native, [...bytecode.skipped.values()].flat()),
+    setup: applications.map(({ setup }) => ({ type: "execute", command: setup })),
+    report: reportOf(applications, dependencyHash(applications), ctx.env),
   };
 }
 
-/** The dependencies and, when the project is one itself, its own wheel: found, fetched, built, checked and compiled. */
-async function collect(
-  ctx: Context,
-  project: PythonProject,
-  options: PythonOptions,
-  python: Interpreter,
-  runtime: Runtime,
-) {
-  const glibc = targetGlibc(python, runtime);
-  const resolver: Resolver = {
-    ctx,
-    uv: () => findTool(ctx, "uv"),
-    python,
-    platform: uvPlatform(python, glibc),
-  };
-  const how: ResolveOptions = {
-    frozen: options.frozen === true,
-    scratch: options.scratch,
-    epoch: sourceDateEpoch(ctx.env),
-  };
-  const resolution = await resolveDependencies(resolver, project, lockTarget(python, glibc), how);
-  const own = isBuilt(project) ? await buildProject(resolver, project.root, how) : undefined;
-  const wheels = own === undefined ? resolution.wheels : [own, ...resolution.wheels];
-  checkRequirements(wheels, python);
-  const bytecode = await compileWheels(ctx, wheels, python, runtime, project.runtime.optimisation);
-  return { resolution, own, bytecode };
+/** Of one Python the digest of its dependencies as it is, of several the digest of the digests. */
+function dependencyHash(applications: Application[]): string {
+  const digests = applications.map(({ collected }) => collected.resolution.hash);
+  const [first = ""] = digests;
+  return digests.length === 1 ? first : sha256Hex(new TextEncoder().encode(digests.join("\n")));
 }
 
-function slot(
-  id: StagedPythonSlot["id"],
-  source: string,
-  target: string,
-  entries: TreeEntry[],
-  platform: string,
-): StagedPythonSlot {
-  const purpose = id === "runtime" ? "runtime" : id === "site" ? "library" : "code";
-  const share = id !== "app";
-  return {
+function slotsOf({ place, application }: Placed, platform: string): StagedPythonSlot[] {
+  const { trees, choice } = application;
+  const slot = (
+    id: string,
+    source: string,
+    target: string,
+    { purpose, entries }: { purpose: string; entries: TreeEntry[] },
+  ): StagedPythonSlot => ({
     id,
     source,
     target,
@@ -202,145 +210,14 @@ function slot(
     lifecycle: "runtime",
     permissions: "0755",
     platform,
-    share,
+    share: id !== place.app,
     content: { kind: "tree", entries },
-  };
-}
-
-function under(folder: string, entries: TreeEntry[]): TreeEntry[] {
-  return entries.map((entry) => ({ ...entry, path: `${folder}/${entry.path}` }));
-}
-
-function checkRequirements(wheels: StagedWheel[], python: Interpreter): void {
-  for (const wheel of wheels) {
-    if (wheel.requiresPython === undefined || satisfiesPython(python.version, wheel.requiresPython))
-      continue;
-    throw new FormatError(
-      "WHEEL_PYTHON",
-      `${wheel.file} requires Python ${wheel.requiresPython}, and the target has ${python.version}`,
-      {
-        hint: "Choose another Python with `--python`, or another version of the package.",
-        details: { file: wheel.file },
-      },
-    );
-  }
-}
-
-/** The C library that wheels may ask for: what the runtime needs anyway, and no less than 2.28, which most wheels are built for. */
-function targetGlibc(python: Interpreter, runtime: Runtime): [number, number] {
-  if (python.libc.name !== "glibc") return [0, 0];
-  const floor = Math.max(runtime.glibc?.[1] ?? 0, 28);
-  return [2, Math.min(floor, python.libc.version[1])];
-}
-
-function lockTarget(python: Interpreter, glibc: [number, number]) {
-  const libc = python.libc.name === "musl" ? "musl" : "glibc";
-  const version = libc === "musl" ? python.libc.version : glibc;
-  const platforms = platformTags({ os: "linux", machine: python.machine, libc, version });
-  const target = {
-    implementation: "cpython" as const,
-    version: python.minor,
-    abiFlags: python.abiFlags,
-    platforms,
-  };
-  return {
-    markers: markerEnvironment(python),
-    pythonVersion: python.version,
-    tags: rankTags(compatibleTags(target)),
-  };
-}
-
-const MACHINES: Record<string, string> = { x86_64: "amd64", aarch64: "arm64" };
-
-function checkPlatform(python: Interpreter, platform: string): void {
-  const own = `${python.platform}_${MACHINES[python.machine] ?? python.machine}`;
-  if (own === platform) return;
-  throw new UsageError(
-    "PYTHON_PLATFORM",
-    `${python.executable} is a Python for ${own}, and the package is for ${platform}`,
-    {
-      hint: `Pack for ${own}, or on a machine of the other kind.`,
-      details: { python: own, platform },
-    },
-  );
-}
-
-interface Independent {
-  own: StagedWheel[];
-  site: StagedWheel[];
-  siteLibraries: TreeEntry[];
-  appLibraries: TreeEntry[];
-  external: string[];
-  glibc: [number, number];
-}
-
-/** Extension modules and programs of the wheels, made independent of this machine's libraries: one folder of libraries for each slot. */
-async function independent(
-  ctx: Context,
-  python: Interpreter,
-  own: StagedWheel[],
-  dependencies: StagedWheel[],
-  packages: string,
-): Promise<Independent> {
-  const siteItems = nativeItems(dependencies, "site");
-  const appItems = [
-    ...nativeItems(own, "site", packages),
-    ...nativeItems([...own, ...dependencies], "prefix"),
+  });
+  const { runtime, site, app } = place;
+  const python = `python-${choice.target.version}`;
+  return [
+    slot(runtime, python, runtime, { purpose: "runtime", entries: trees.runtime }),
+    slot(site, "dependencies", site, { purpose: "library", entries: trees.site }),
+    slot(app, ".", place.folder, { purpose: "code", entries: trees.app }),
   ];
-  const site = await bundleLibraries(
-    ctx,
-    python,
-    siteItems,
-    "sealift.libs",
-    libraryNames(appItems),
-  );
-  const app = await bundleLibraries(
-    ctx,
-    python,
-    appItems,
-    "lib/sealift/libs",
-    libraryNames(siteItems),
-  );
-  const replaced = new Map([...site.replaced, ...app.replaced]);
-  return {
-    own: withReplaced(own, replaced),
-    site: withReplaced(dependencies, replaced),
-    siteLibraries: site.entries,
-    appLibraries: app.entries,
-    external: [...new Set([...site.external, ...app.external])].sort(),
-    glibc: [2, Math.max(site.glibc[1], app.glibc[1])],
-  };
-}
-
-function report(
-  python: Interpreter,
-  runtime: Runtime,
-  resolution: Resolution,
-  native: Independent,
-  skipped: string[],
-): PythonReport {
-  const notes: string[] = [];
-  if (runtime.omitted.length > 0)
-    notes.push(`left out, because their libraries are missing here: ${runtime.omitted.join(", ")}`);
-  if (native.external.length > 0) notes.push(`the target must have ${native.external.join(", ")}`);
-  if (skipped.length > 0)
-    notes.push(
-      `${skipped.length} files are no valid Python ${python.version} and have no bytecode`,
-    );
-  const { version, executable } = python;
-  const glibc =
-    runtime.glibc === undefined ? undefined : `2.${Math.max(runtime.glibc[1], native.glibc[1])}`;
-  return {
-    python: { version, executable, ...(glibc !== undefined && { glibc }) },
-    resolution: resolution.source,
-    packages: resolution.wheels.map((w) => ({
-      name: w.name,
-      version: w.version,
-      file: w.file,
-      sha256: w.key,
-      ...(w.license !== undefined && { license: w.license }),
-    })),
-    dependencyHash: resolution.hash,
-    notes,
-  };
 }

@@ -1,4 +1,5 @@
 /** Keys, signatures and who is trusted: the face of the room. */
+export { type Envelope, openEnvelope, signEnvelope } from "./dsse.ts";
 export {
   isUsableKey,
   keyFingerprint,

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { DELTA } from "./delta.ts";
 import { compileC, EXEC_STUB, makeBigFile, makeTree, NOOP } from "./fixtures.ts";
 import { type Command, NO_STORE, onCores, pair, removed, shell, single, start } from "./measure.ts";
 
@@ -276,6 +277,7 @@ export const ROWS: Row[] = [
       );
     },
   },
+  DELTA,
   {
     id: "version",
     what: "`sealift --version`",

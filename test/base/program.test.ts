@@ -55,6 +55,9 @@ describe("run()", () => {
 
   posix("stops a program that does not end", async () => {
     expect(await codeOf(run(["sleep", "30"], { timeoutMs: 50 }))).toBe("PROGRAM_TIMEOUT");
+    // Its child keeps the output open.
+    const parent = ["sh", "-c", "sleep 5 & echo on; sleep 5"];
+    expect(await codeOf(run(parent, { timeoutMs: 50 }))).toBe("PROGRAM_TIMEOUT");
   });
 
   posix("stops a program that writes without end", async () => {

@@ -30,6 +30,8 @@ export interface Wine {
 export interface StartOptions {
   env?: Record<string, string>;
   input?: Uint8Array;
+  /** Default: 30 s. */
+  timeoutMs?: number;
 }
 
 export interface Outcome {
@@ -62,11 +64,11 @@ export async function startWine(folder: string): Promise<Wine> {
   });
   return {
     drive,
-    async start(argv, { env, input } = {}) {
+    async start(argv, { env, input, timeoutMs = 30_000 } = {}) {
       const outcome = await run(["wine", ...argv], {
         cwd: folder,
         env: { ...base, ...env },
-        timeoutMs: 30_000,
+        timeoutMs,
         ...(input && { input }),
       });
       return { code: outcome.code, stdout: text(outcome.stdout), stderr: text(outcome.stderr) };

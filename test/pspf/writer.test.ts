@@ -7,12 +7,11 @@ import { gzipSync } from "node:zlib";
 
 import fc from "fast-check";
 
-import { run, silentProgress } from "../../lib/base/mod.ts";
+import { quoteWords, run, silentProgress } from "../../lib/base/mod.ts";
 import { tarStream } from "../../lib/codec/mod.ts";
 import {
   decodedSlot,
   openPackage,
-  quoteWords,
   type SlotInput,
   verifyPackage,
   type WriteOptions,

@@ -46,6 +46,9 @@ export function zip(
     header.writeUInt32LE(0x04034b50, 0);
     header.writeUInt16LE(member.flags ?? 0, 6);
     header.writeUInt16LE(method, 8);
+    header.writeUInt32LE(crc32(content), 14);
+    header.writeUInt32LE(data.length, 18);
+    header.writeUInt32LE(content.length, 22);
     header.writeUInt16LE(local.length, 26);
     parts.push(header, local, data);
     const name = encoder.encode(member.name);

@@ -51,7 +51,7 @@ export async function attempt<T>(action: () => Promise<T>): Promise<T | string> 
 /** The slots as a launcher lays them out. */
 export async function layOut(of: StagedPython, place: string): Promise<void> {
   for (const slot of of.slots) {
-    const dir = join(place, slot.share ? `store-${slot.id}` : "work");
+    const dir = slot.share ? join(place, `store-${slot.id}`) : join(place, "work", slot.target);
     mkdirSync(dir, { recursive: true });
     await extractTar(tarStream(slot.content.entries, { mtime: 315532800 }), dir);
   }
@@ -63,7 +63,7 @@ export async function inBareRoot(
   command: string[],
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const filled = command.map((word) =>
-    word.replaceAll("{workenv}", "/p/work").replace(/\{slot:(\w+)\}/g, "/p/store-$1"),
+    word.replaceAll("{workenv}", "/p/work").replace(/\{slot:([^}]+)\}/g, "/p/store-$1"),
   );
   const done = await run(["bwrap", ...bareRoot(), "--bind", place, "/p", ...filled], {
     timeoutMs: 120_000,

@@ -1,253 +1,143 @@
+import { resolve } from "node:path";
+
 import * as v from "valibot";
 
-import { formatOperations, openPackage, type Package } from "../../pspf/mod.ts";
-import { keyFingerprint } from "../../trust/mod.ts";
+import { writeFileAtomic } from "../../base/mod.ts";
+import { loadReports } from "../../pack/mod.ts";
+import { openPackage } from "../../pspf/mod.ts";
 import { command } from "../command.ts";
-import { counted, printable, type View } from "../view.ts";
+import { renderCommands } from "../inspect/commands.ts";
+import { compression } from "../inspect/compression.ts";
+import {
+  Dependencies,
+  describeDependencies,
+  renderDependencies,
+  renderWhy,
+  Why,
+} from "../inspect/dependencies.ts";
+import { describe, Head, overview, slotDetails, slotList } from "../inspect/head.ts";
+import { describeSizes, renderSizes, Sizes } from "../inspect/sizes.ts";
+import { describeRelease, isRelease, ReleaseHead, renderRelease } from "../release.ts";
+import { printable } from "../view.ts";
 
-const Slot = v.strictObject({
-  slot: v.number(),
-  id: v.string(),
-  target: v.string(),
-  operations: v.string(),
-  size: v.number(),
-  /** Absent where the writer did not promise it. */
-  original_size: v.optional(v.number()),
-  purpose: v.string(),
-  lifecycle: v.string(),
-  permissions: v.string(),
-  platform: v.optional(v.string()),
-  share: v.boolean(),
-  chunks: v.number(),
-  /** How its key is made, and where it is looked for. */
-  encryption: v.optional(v.strictObject({ kdf: v.string(), key_source: v.string() })),
-  checksum: v.optional(v.string()),
-});
+const VIEWS = ["commands", "slots", "compression", "sizes", "deps", "tree"] as const;
 
 const Data = v.strictObject({
-  file: v.string(),
-  name: v.string(),
-  version: v.string(),
-  description: v.optional(v.string()),
-  size: v.number(),
-  identity: v.string(),
-  format: v.string(),
-  sealed: v.boolean(),
-  /** Fingerprints of the keys whose signatures hold. */
-  signers: v.array(v.string()),
-  /** What is wrong with the package; empty when its head is sound. Slot contents are not read. */
-  problems: v.array(v.strictObject({ code: v.string(), message: v.string() })),
-  launcher: v.strictObject({ tool: v.string(), version: v.string(), size: v.number() }),
-  build: v.optional(
-    v.strictObject({
-      tool: v.string(),
-      version: v.string(),
-      timestamp: v.string(),
-      platform: v.string(),
-    }),
-  ),
-  execution: v.strictObject({
-    command: v.optional(v.string()),
-    argv: v.optional(v.array(v.string())),
-    entries: v.record(v.string(), v.array(v.string())),
-    env: v.array(v.string()),
-  }),
-  setup_commands: v.number(),
-  slots: v.array(Slot),
+  ...Head.entries,
+  show: v.array(v.picklist(VIEWS)),
+  sizes: v.optional(Sizes),
+  dependencies: v.optional(Dependencies),
+  why: v.optional(Why),
+  /** The page that was written, or would be. */
+  html: v.optional(v.string()),
+  dry_run: v.boolean(),
 });
 type Data = v.InferOutput<typeof Data>;
 
 export default command({
   name: "inspect",
   description:
-    "Reads the head of the package only; `verify` also checks the contents. Damaged and unsigned packages are shown, with what is wrong.",
+    "Reads the head of the package; --sizes, --html, --deps, --tree and --why also read the slots. `verify` checks everything. Damaged and unsigned packages are shown, with what is wrong.",
   args: {
-    file: { type: "positional", valueHint: "FILE", description: "The package" },
+    file: {
+      type: "positional",
+      valueHint: "FILE",
+      description: "The package, or a release manifest",
+    },
+    commands: { type: "boolean", description: "What can be started, and how" },
     slots: { type: "boolean", description: "Every field of every slot" },
     compression: { type: "boolean", description: "How the slots are stored, and what that saves" },
+    sizes: { type: "boolean", description: "Where the bytes are; with --verbose every small part" },
+    html: {
+      type: "string",
+      valueHint: "OUT.html",
+      description: "The same as a page with a treemap, down to every file",
+    },
+    force: { type: "boolean", description: "Replace a page that exists" },
+    deps: {
+      type: "boolean",
+      group: "Python",
+      description: "The distributions inside, and what requires them",
+    },
+    tree: { type: "boolean", group: "Python", description: "The same as a tree" },
+    why: {
+      type: "string",
+      valueHint: "NAME",
+      group: "Python",
+      description: "The ways from the application to this distribution",
+    },
   },
   examples: [
     ["sealift inspect app.psp", "What is inside"],
+    ["sealift inspect app.psp --commands", "What can be started"],
     ["sealift inspect app.psp --compression", "How well each slot is compressed"],
+    ["sealift inspect app.psp --html sizes.html", "Where the bytes are, as a page"],
+    ["sealift inspect app.psp --deps", "The Python distributions inside"],
   ],
-  data: v.strictObject({ ...Data.entries, show: v.array(v.picklist(["slots", "compression"])) }),
-  async run(_context, args) {
+  data: v.union([Data, ReleaseHead]),
+  async run(context, args) {
+    if (isRelease(args.file)) {
+      const asked = (["html", "why", ...VIEWS] as const).find((name) => args[name]);
+      return await describeRelease(args.file, asked);
+    }
     const pkg = await openPackage(args.file, { lenient: true });
+    let head: Head;
     try {
-      const show = (["slots", "compression"] as const).filter((name) => args[name]);
-      return { ...describe(pkg, args.file), show };
+      head = describe(pkg, args.file);
     } finally {
       await pkg.close();
     }
+    const data: Data = {
+      ...head,
+      show: VIEWS.filter((name) => args[name]),
+      dry_run: context.dryRun,
+    };
+    const { html, why } = args;
+    if (args.sizes || html !== undefined) data.sizes = await readSizes(args.file);
+    if (args.deps || args.tree || why !== undefined) {
+      const { dependencyReport } = await loadReports();
+      const found = await dependencyReport(args.file, why);
+      data.dependencies = describeDependencies(found.report);
+      if (found.why !== undefined) data.why = found.why;
+    }
+    if (html !== undefined && data.sizes !== undefined) {
+      data.html = resolve(html);
+      const { sizePage } = await import("../inspect/page.ts");
+      const page = sizePage(head, data.sizes);
+      if (!context.dryRun) await writeFileAtomic(data.html, page, { force: args.force });
+    }
+    return data;
   },
   render(data, view) {
-    const parts = [overview(data, view)];
-    if (data.show.includes("slots")) parts.push(slotDetails(data, view));
-    else if (!data.show.includes("compression")) parts.push(slotList(data, view));
-    if (data.show.includes("compression")) parts.push(compression(data, view));
-    return parts.filter((part) => part !== "").join("\n\n");
+    if ("kind" in data) return renderRelease(data, view);
+    const { show } = data;
+    const parts = [
+      show.includes("commands") && renderCommands(data, view),
+      show.includes("slots") && slotDetails(data, view),
+      show.includes("compression") && compression(data, view),
+      show.includes("sizes") && data.sizes && renderSizes(data.sizes, view),
+      ...(["deps", "tree"] as const).map(
+        (shape) =>
+          show.includes(shape) &&
+          data.dependencies &&
+          renderDependencies(data.dependencies, shape, view),
+      ),
+      data.why && renderWhy(data.why, view),
+      data.html && `${data.dry_run ? "would write" : "wrote"} ${printable(data.html)}`,
+    ].filter((part) => typeof part === "string");
+    if (parts.length === 0) parts.push(slotList(data, view));
+    if (needsOverview(data)) parts.unshift(overview(data, view));
+    return parts.join("\n\n");
   },
 });
 
-function describe(pkg: Package, file: string): Data {
-  const { metadata } = pkg;
-  const { name, version, description } = metadata.package;
-  const { command: text, argv, entries, env } = metadata.execution;
-  const { build, launcher } = metadata;
-  return {
-    file,
-    name,
-    version,
-    ...(description !== undefined && { description }),
-    size: pkg.size,
-    identity: pkg.identity,
-    format: `PSPF/2025 ${metadata.format_version}`.trim(),
-    sealed: pkg.sealed,
-    signers: pkg.signers.map(keyFingerprint),
-    problems: pkg.problems.map(({ code, message }) => ({ code, message })),
-    launcher: {
-      tool: launcher?.tool ?? "unknown",
-      version: launcher?.tool_version ?? "",
-      size: pkg.layout.launcher.end - pkg.layout.launcher.start,
-    },
-    ...(build && {
-      build: {
-        tool: build.tool,
-        version: build.tool_version,
-        timestamp: build.timestamp,
-        platform: `${build.os}_${build.arch}`,
-      },
-    }),
-    execution: {
-      ...(text !== undefined && { command: text }),
-      ...(argv && { argv }),
-      entries,
-      env: Object.keys(env),
-    },
-    setup_commands: metadata.setup_commands.length,
-    slots: pkg.slots.map(describeSlot),
-  };
+async function readSizes(file: string): Promise<Sizes> {
+  const { sizeReport } = await loadReports();
+  return describeSizes(await sizeReport(file));
 }
 
-function describeSlot(slot: Package["slots"][number]): v.InferOutput<typeof Slot> {
-  const { encryption } = slot.metadata;
-  return {
-    slot: slot.index,
-    id: slot.id,
-    target: slot.target,
-    operations: formatOperations(slot.operations),
-    size: slot.size,
-    ...(slot.originalSize !== undefined && { original_size: slot.originalSize }),
-    purpose: slot.purpose,
-    lifecycle: slot.lifecycle,
-    permissions: slot.permissions.toString(8).padStart(4, "0"),
-    ...(slot.platform && { platform: slot.platform }),
-    share: slot.share,
-    chunks: slot.chunks?.length ?? 0,
-    ...(encryption && {
-      encryption: { kdf: encryption.kdf, key_source: encryption.key_source },
-    }),
-    ...(slot.checksum && { checksum: slot.checksum }),
-  };
-}
-
-function overview(data: Data, view: View): string {
-  const { style } = view;
-  const { execution, build } = data;
-  const rows: string[][] = [
-    ["size", view.size(data.size)],
-    ["identity", data.identity],
-    [
-      "format",
-      `${data.format}, ${data.sealed ? "sealed: the signature pins every byte" : "not sealed"}`,
-    ],
-    ["signed by", data.signers.join(", ") || style.red("nobody whose signature holds")],
-    [
-      "launcher",
-      printable(`${data.launcher.tool} ${data.launcher.version}, ${view.size(data.launcher.size)}`),
-    ],
-  ];
-  if (build)
-    rows.push([
-      "built by",
-      printable(`${build.tool} ${build.version} for ${build.platform}, ${build.timestamp}`),
-    ]);
-  rows.push(["command", printable(execution.argv?.join(" ") ?? execution.command ?? "")]);
-  for (const [name, words] of Object.entries(execution.entries)) {
-    rows.push([`entry ${printable(name)}`, printable(words.join(" "))]);
-  }
-  if (data.setup_commands > 0)
-    rows.push(["setup", `${data.setup_commands} commands at the first start`]);
-  return [
-    style.bold(printable(`${data.name} ${data.version}`)) +
-      (data.description ? `  ${printable(data.description)}` : ""),
-    ...data.problems.map(({ code, message }) => style.red(`✗ ${code}: ${printable(message)}`)),
-    view.table(rows.map(([key = "", value = ""]) => [style.dim(key), value])),
-  ].join("\n");
-}
-
-function slotList(data: Data, view: View): string {
-  if (data.slots.length === 0) return "no slots";
-  return view.table(
-    data.slots.map((slot) => [
-      String(slot.slot),
-      view.style.bold(printable(slot.id)),
-      view.size(slot.size),
-      printable(slot.operations),
-      printable(slot.lifecycle),
-      place(slot),
-      slot.encryption === undefined ? "" : `key: ${printable(slot.encryption.key_source)}`,
-    ]),
-  );
-}
-
-function place(slot: Data["slots"][number]): string {
-  if (slot.share) return "shared store";
-  return printable(`{workenv}${slot.target === "" ? "" : `/${slot.target}`}`);
-}
-
-function slotDetails(data: Data, view: View): string {
-  return data.slots
-    .map((slot) => {
-      const { slot: index, id, ...fields } = slot;
-      const rows = Object.entries(fields).map(([key, value]) => [
-        view.style.dim(`  ${key}`),
-        printable(typeof value === "object" ? Object.values(value).join(", ") : String(value)),
-      ]);
-      return `${index} ${view.style.bold(printable(id))}\n${view.table(rows)}`;
-    })
-    .join("\n");
-}
-
-function compression(data: Data, view: View): string {
-  const rows = data.slots.map((slot) => [
-    view.style.bold(printable(slot.id)),
-    printable(slot.operations),
-    slot.original_size === undefined ? "?" : view.size(slot.original_size),
-    view.size(slot.size),
-    ratio(slot.size, slot.original_size),
-    slot.chunks > 0 ? counted(slot.chunks, "chunk") : "",
-  ]);
-  const stored = data.slots.reduce((sum, slot) => sum + slot.size, 0);
-  const isKnown = data.slots.every((slot) => slot.original_size !== undefined);
-  const original = data.slots.reduce((sum, slot) => sum + (slot.original_size ?? 0), 0);
-  const total = [
-    "total",
-    "",
-    isKnown ? view.size(original) : "?",
-    view.size(stored),
-    ratio(stored, isKnown ? original : undefined),
-    "",
-  ];
-  return view.table([
-    ["slot", "operations", "original", "stored", "ratio", ""].map(view.style.dim),
-    ...rows,
-    total,
-  ]);
-}
-
-function ratio(stored: number, original: number | undefined): string {
-  return original === undefined || original === 0
-    ? ""
-    : `${((stored / original) * 100).toFixed(1)} %`;
+/** Answers to one question stand alone. */
+function needsOverview({ show, html, why }: Data): boolean {
+  const isAboutSlots = show.every((name) => name === "slots" || name === "compression");
+  return isAboutSlots && html === undefined && why === undefined;
 }

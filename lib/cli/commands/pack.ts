@@ -3,7 +3,7 @@ import { relative } from "node:path";
 import * as v from "valibot";
 
 import { UsageError } from "../../base/mod.ts";
-import { loadProject, packProject } from "../../pack/mod.ts";
+import { loadProject, type PackedOutput, packProject } from "../../pack/mod.ts";
 import { passphraseFrom } from "../../trust/mod.ts";
 import { command } from "../command.ts";
 import { askNewPassphrase, KEY_SOURCE_ARG } from "../slot-keys.ts";
@@ -24,6 +24,22 @@ const Output = v.strictObject({
   ),
   /** Programs that the target machine must have. */
   host_programs: v.array(v.string()),
+  /** Of a Python project: version, program and least system of its interpreter. */
+  python: v.optional(v.unknown()),
+  /** What the programs and libraries inside ask of the target. */
+  native: v.optional(
+    v.strictObject({
+      files: v.number(),
+      /** Oldest glibc that everything runs on. */
+      glibc: v.optional(v.string()),
+      systems: v.array(v.string()),
+      musl: v.boolean(),
+      from_target: v.array(v.string()),
+      missing: v.array(v.strictObject({ slot: v.string(), path: v.string(), library: v.string() })),
+    }),
+  ),
+  /** What was proven before the key signed. */
+  checks: v.optional(v.array(v.strictObject({ name: v.string(), detail: v.string() }))),
   size: v.optional(v.number()),
   identity: v.optional(v.string()),
 });
@@ -39,6 +55,8 @@ const Data = v.strictObject({
     fingerprint: v.optional(v.string()),
   }),
   outputs: v.array(Output),
+  /** The signed manifest that binds the packages of several platforms. */
+  release: v.optional(v.string()),
   notes: v.array(v.string()),
   /** Of a Python project: interpreter, resolution and layout. */
   python: v.optional(v.unknown()),
@@ -48,8 +66,8 @@ type Data = v.InferOutput<typeof Data>;
 export default command({
   name: "pack",
   description:
-    "PROJECT is a folder with a sealift.toml or pyproject.toml, or the manifest itself; default: this folder. " +
-    "A JSON manifest of the earlier builders is read too. Equal inputs give equal bytes; times come from SOURCE_DATE_EPOCH.",
+    "PROJECT is a folder with a sealift.toml, pyproject.toml or setup.py, or the manifest itself; default: this folder. " +
+    "For Python also the lock beside the manifest (its versions go in), or a finished wheel. A JSON manifest of the earlier builders is read too. Equal inputs give equal bytes; times come from SOURCE_DATE_EPOCH.",
   args: {
     project: {
       type: "positional",
@@ -74,7 +92,8 @@ export default command({
       type: "string",
       repeat: true,
       valueHint: "P",
-      description: "For which system, such as linux_amd64; several make several packages",
+      description:
+        "For which system, such as linux_amd64; several make several packages and a release manifest that binds them",
     },
     launcher: {
       type: "enum",
@@ -114,7 +133,8 @@ export default command({
     "validate-before-sign": {
       type: "boolean",
       group: "Proof",
-      description: "Decode every slot and compare it with its source before the key signs",
+      description:
+        "Before the key signs: every slot as its source, libraries complete, commands that import",
     },
     "test-command": {
       type: "string",
@@ -133,7 +153,61 @@ export default command({
       group: "Python",
       description: "Which interpreter goes in",
     },
+    "python-source": {
+      type: "enum",
+      group: "Python",
+      options: ["any", "local", "managed"],
+      description: "Where it comes from: this machine, or one that uv fetches; default any",
+    },
     frozen: { type: "boolean", group: "Python", description: "Take versions from the lock only" },
+    extra: {
+      type: "string",
+      repeat: true,
+      valueHint: "NAME",
+      group: "Python",
+      description: "An extra of the project that goes in",
+    },
+    group: {
+      type: "string",
+      repeat: true,
+      valueHint: "NAME",
+      group: "Python",
+      description: "A dependency group that goes in",
+    },
+    "index-url": {
+      type: "string",
+      valueHint: "URL",
+      group: "Package index",
+      description:
+        "Instead of the public index; NAME=URL takes the login of UV_INDEX_<NAME>_USERNAME and _PASSWORD",
+    },
+    "extra-index-url": {
+      type: "string",
+      repeat: true,
+      valueHint: "URL",
+      group: "Package index",
+      description: "Asked before that index; the first one that has a package counts",
+    },
+    "trusted-host": {
+      type: "string",
+      repeat: true,
+      valueHint: "HOST[:PORT]",
+      group: "Package index",
+      description: "Accept plain http and unproven certificates from it",
+    },
+    "find-links": {
+      type: "string",
+      repeat: true,
+      valueHint: "DIR",
+      group: "Package index",
+      description: "Folder of wheels; with --offline the only other source beside the cache",
+    },
+    "ca-file": {
+      type: "string",
+      valueHint: "FILE",
+      group: "Package index",
+      description: "Certificates (PEM) instead of the system's",
+    },
   },
   examples: [
     ["sealift pack", "Pack the project in this folder"],
@@ -170,22 +244,40 @@ export default command({
         prompt: (question) => askNewPassphrase(context, question),
       },
       python: args.python,
+      pythonSource: args["python-source"],
       frozen: args.frozen,
+      extras: args.extra,
+      groups: args.group,
+      index: {
+        indexUrl: args["index-url"],
+        extraIndexUrls: args["extra-index-url"],
+        trustedHosts: args["trusted-host"],
+        findLinks: args["find-links"],
+        caFile: args["ca-file"],
+      },
     });
     for (const note of report.notes) context.warn(note);
     const { outputs, dryRun, ...rest } = report;
     return {
       ...rest,
       dry_run: dryRun,
-      outputs: outputs.map(({ hostPrograms, ...output }) => ({
+      outputs: outputs.map(({ hostPrograms, native, ...output }) => ({
         ...output,
         host_programs: hostPrograms,
+        ...(native && { native: renamed(native) }),
       })),
     };
   },
   render: (data, view) =>
-    data.outputs.map((output) => renderOutput(data, output, view)).join("\n\n"),
+    [
+      ...data.outputs.map((output) => renderOutput(data, output, view)),
+      ...(data.release === undefined ? [] : [renderWritten(data, data.release, view, "bound by")]),
+    ].join("\n\n"),
 });
+
+function renamed({ fromTarget, ...native }: NonNullable<PackedOutput["native"]>) {
+  return { ...native, from_target: fromTarget };
+}
 
 function renderOutput(data: Data, output: Data["outputs"][number], view: View): string {
   const { style } = view;
@@ -195,8 +287,6 @@ function renderOutput(data: Data, output: Data["outputs"][number], view: View): 
     view.size(slot.original),
     slot.stored === undefined ? "" : view.size(slot.stored),
   ]);
-  const path = relative(process.cwd(), output.path);
-  const shown = path.startsWith("..") ? output.path : path;
   const size = output.size === undefined ? "" : `  ${view.size(output.size)}`;
   const lines = [
     `${style.bold(printable(`${data.name} ${data.version}`))} for ${output.platform}, ${output.launcher.tool}`,
@@ -204,7 +294,30 @@ function renderOutput(data: Data, output: Data["outputs"][number], view: View): 
     output.host_programs.length > 0
       ? `needs on the target: ${printable(output.host_programs.join(", "))}`
       : "",
-    data.dry_run ? `would write ${shown}` : `${style.green("packed")} ${shown}${size}`,
+    renderSystem(output.native),
+    ...(output.checks ?? []).map((check) => renderCheck(check, view)),
+    `${renderWritten(data, output.path, view, "packed")}${size}`,
   ];
   return lines.filter((line) => line !== "").join("\n");
+}
+
+function renderSystem(native: Data["outputs"][number]["native"]): string {
+  if (native?.glibc !== undefined) {
+    const systems = native.systems.length === 0 ? "" : `: ${native.systems.join(", ")} and later`;
+    return `runs on glibc ≥ ${native.glibc}${systems}`;
+  }
+  return native?.musl ? "runs on systems with musl, such as Alpine Linux" : "";
+}
+
+/** What a test printed is shown with --verbose. */
+function renderCheck({ name, detail }: { name: string; detail: string }, view: View): string {
+  const [first = "", ...rest] = detail.split("\n");
+  const lines = view.verbose ? rest.map((line) => `    ${printable(line)}`) : [];
+  return [`${view.style.green("✓")} ${name}: ${printable(first)}`, ...lines].join("\n");
+}
+
+function renderWritten(data: Data, file: string, { style }: View, verb: string): string {
+  const path = relative(process.cwd(), file);
+  const shown = path.startsWith("..") ? file : path;
+  return data.dry_run ? `would write ${shown}` : `${style.green(verb)} ${shown}`;
 }

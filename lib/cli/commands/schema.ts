@@ -8,7 +8,7 @@ export default command({
   name: "schema",
   description:
     "Every command answers `--json` with one document; its `schema` field is the name to ask for here. " +
-    "`sealift.toml` is the schema of the manifest, for editors.",
+    "`sealift.toml` and `pyproject.toml` are the schemas of the manifests, for editors.",
   args: {
     name: {
       type: "positional",
@@ -21,6 +21,7 @@ export default command({
     ["sealift schema", "List the schemas"],
     ["sealift schema verify", "What `verify --json` answers, as JSON Schema"],
     ["sealift schema sealift.toml", "What a manifest may hold, as JSON Schema"],
+    ["sealift schema pyproject.toml", "The same for [tool.sealift] of a Python project"],
   ],
   data: v.variant("kind", [
     v.strictObject({

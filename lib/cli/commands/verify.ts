@@ -2,6 +2,13 @@ import * as v from "valibot";
 
 import { judgePackage } from "../../pack/mod.ts";
 import { command } from "../command.ts";
+import {
+  isRelease,
+  refusePlatforms,
+  ReleaseVerdict,
+  renderVerdict,
+  verifyRelease,
+} from "../release.ts";
 import { printable, type View } from "../view.ts";
 
 const Range = v.strictObject({
@@ -11,7 +18,7 @@ const Range = v.strictObject({
   covered: v.boolean(),
 });
 
-const Data = v.strictObject({
+const PackageVerdict = v.strictObject({
   file: v.string(),
   name: v.string(),
   version: v.string(),
@@ -39,15 +46,20 @@ const Data = v.strictObject({
   trusted: v.optional(v.boolean()),
   trust_store: v.optional(v.string()),
 });
-type Data = v.InferOutput<typeof Data>;
+type PackageVerdict = v.InferOutput<typeof PackageVerdict>;
 
 export default command({
   name: "verify",
   description:
     "Checks what the launcher checks and every slot, without running anything and without the network. " +
+    "Of a release manifest (NAME.release.json): its signature and every package beside it. " +
     "Exit code 1: a check failed; 3: the file is no package.",
   args: {
-    file: { type: "positional", valueHint: "FILE", description: "The package" },
+    file: {
+      type: "positional",
+      valueHint: "FILE",
+      description: "The package, or a release manifest",
+    },
     key: {
       type: "string",
       valueHint: "PUB",
@@ -65,13 +77,25 @@ export default command({
       group: "Trust",
       description: "Demand a trust store, and a signature that covers every byte",
     },
+    platform: {
+      type: "string",
+      repeat: true,
+      valueHint: "P",
+      description: "Of a release: only the packages for these systems, the others may be missing",
+    },
   },
   examples: [
     ["sealift verify app.psp", "Check every byte"],
     ["sealift verify app.psp --json", "The same for a program"],
+    [
+      "sealift verify report-1.4.0.release.json --platform linux_amd64",
+      "A release, and its package for this system",
+    ],
   ],
-  data: Data,
+  data: v.union([PackageVerdict, ReleaseVerdict]),
   async run(context, args) {
+    if (isRelease(args.file)) return await verifyRelease(context, args);
+    refusePlatforms(args.file, args.platform);
     const { trustStore, coverage, encrypted, ...verdict } = await judgePackage(
       context,
       args.file,
@@ -100,11 +124,11 @@ export default command({
       ...(trustStore && { trust_store: trustStore }),
     };
   },
-  render,
+  render: (data, view) => ("kind" in data ? renderVerdict(data, view) : render(data, view)),
   exit: (data) => (data.ok ? 0 : 1),
 });
 
-function render(data: Data, view: View): string {
+function render(data: PackageVerdict, view: View): string {
   const { style } = view;
   const shown = data.checks.filter(
     (check) => view.verbose || !check.ok || !check.name.startsWith("slot "),
@@ -140,7 +164,7 @@ function render(data: Data, view: View): string {
   ].join("\n");
 }
 
-function trustLine(data: Data): string {
+function trustLine(data: PackageVerdict): string {
   if (data.trust_store === undefined) return "no trust store: any valid signature is accepted";
   return `${data.trusted ? "trusted" : "not trusted"} by ${printable(data.trust_store)}`;
 }

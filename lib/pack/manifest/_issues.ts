@@ -33,7 +33,7 @@ export function manifestError(
   where: ManifestText,
   path: KeyPath,
   problem: string,
-  hint = "`sealift schema sealift.toml` prints what a manifest may hold.",
+  hint = schemaHint(where),
 ): FormatError {
   const full = [...(where.at ?? []), ...path];
   const line = where.text === undefined ? undefined : lineOfKey(where.text, full);
@@ -43,6 +43,11 @@ export function manifestError(
     hint,
     details: { file: where.file, key, ...(line !== undefined && { line }) },
   });
+}
+
+function schemaHint({ at }: ManifestText): string {
+  const name = at?.[0] === "tool" ? "pyproject.toml" : "sealift.toml";
+  return `\`sealift schema ${name}\` prints what a manifest may hold.`;
 }
 
 /** `slots[1].target` */
@@ -72,6 +77,7 @@ function issuePath(issue: v.BaseIssue<unknown>): (string | number)[] {
 
 function sentence(issue: v.BaseIssue<unknown>): string {
   if (issue.kind !== "schema") return issue.message;
+  if (isUnion(issue) && !issue.message.startsWith("Invalid")) return issue.message;
   if (issue.received === "undefined") return "is missing";
   if (isChoice(issue)) {
     return `must be one of ${choices(issue).join(", ")}, not ${nameOf(issue.received)}`;
@@ -90,6 +96,11 @@ function meantValue(issue: v.BaseIssue<unknown>): string | undefined {
 /** A value out of a list; the list and the value are in the words of valibot: `("rust" | "go")`, `"rst"`. */
 function isChoice(issue: v.BaseIssue<unknown>): boolean {
   return issue.type === "picklist" || issue.type === "literal" || issue.type === "variant";
+}
+
+/** One of several types; what their authors say about it is clearer than a list of them. */
+function isUnion(issue: v.BaseIssue<unknown>): boolean {
+  return issue.type === "union" && issue.received !== "undefined";
 }
 
 function choices(issue: v.BaseIssue<unknown>): string[] {

@@ -2,19 +2,11 @@
  * A first `sealift.toml` for a folder: what kind of project it looks like, and a manifest that packs it as it is. Nothing is
  * guessed that the files do not say; what only the author knows stays a plain default.
  */
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 
 import { EnvironmentError, findProgram, ioError } from "../../base/mod.ts";
-import { NO_PROJECT } from "./pyproject.ts";
+import { PYTHON_MANIFESTS } from "./python-files.ts";
 
 export type Kind = "node" | "binary" | "script" | "jar";
 
@@ -47,14 +39,11 @@ export function detectProject(
   const names = listNames(root);
   const name = safeName(basename(root));
   if (names.includes("package.json")) return nodeProject(root, names, name, env);
-  if (names.includes("pyproject.toml")) {
-    throw new EnvironmentError(
-      "PROJECT_PYTHON",
-      `${join(root, "pyproject.toml")}: is already a manifest`,
-      {
-        hint: "Run `sealift pack`; settings go under [tool.sealift].",
-      },
-    );
+  const python = PYTHON_MANIFESTS.find((file) => names.includes(file));
+  if (python !== undefined) {
+    throw new EnvironmentError("PROJECT_PYTHON", `${join(root, python)}: is already a manifest`, {
+      hint: "Run `sealift pack`; settings go under [tool.sealift] in pyproject.toml.",
+    });
   }
   const files = names.filter((file) =>
     statSync(join(root, file), { throwIfNoEntry: false })?.isFile(),
@@ -76,8 +65,8 @@ export function detectProject(
     "PROJECT_UNKNOWN",
     `${root}: holds no package.json, program or script`,
     {
-      hint: existsSync(join(root, "setup.py"))
-        ? `Write a pyproject.toml. ${NO_PROJECT}`
+      hint: names.includes("Pipfile")
+        ? "Write a pyproject.toml: [project] with name and version, and [tool.sealift] with entry_point."
         : "Build the program first, or write a sealift.toml by hand; the reference shows one.",
     },
   );

@@ -3,7 +3,7 @@
  * is checked while it is read.
  */
 import { existsSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 import { EnvironmentError, FormatError, readFileBounded } from "../../base/mod.ts";
 import type { ManifestText } from "./_issues.ts";
@@ -11,27 +11,45 @@ import { lineOfSyntaxError } from "./_lines.ts";
 import { loadLegacy } from "./legacy.ts";
 import { loadProgram } from "./program.ts";
 import type { Project } from "./project.ts";
-import { loadPyproject, NO_PROJECT } from "./pyproject.ts";
+import { loadPyproject, loadWheel, withLock } from "./pyproject.ts";
+import { besideLock, isLockName, PYTHON_MANIFESTS } from "./python-files.ts";
 
 const MAX_MANIFEST = 16 << 20;
 
 /** Manifests that a folder may hold, the first that is there wins. */
-const NAMES = ["sealift.toml", "pyproject.toml"];
+const NAMES = ["sealift.toml", ...PYTHON_MANIFESTS];
 
 /**
  * Reads and checks a project.
- * @param path the manifest or a folder with one
+ * @param path the manifest or a folder with one; for Python also a lock beside the manifest, or a wheel
  * @throws FormatError `MANIFEST`, `MANIFEST_TOML`, `MANIFEST_JSON`; EnvironmentError when there is none
  */
 export async function loadProject(
   path: string,
   options: { env?: Record<string, string | undefined> } = {},
 ): Promise<Project> {
-  const manifest = findManifest(resolve(path));
+  const named = findManifest(resolve(path));
+  if (named.endsWith(".whl")) return await loadWheel(named);
+  const { manifest, lock } = isLockName(named)
+    ? besideLock(named)
+    : { manifest: named, lock: undefined };
+  const project = await loadManifest(manifest, options.env ?? {});
+  return lock === undefined ? project : withLock(project, lock);
+}
+
+async function loadManifest(
+  manifest: string,
+  env: Record<string, string | undefined>,
+): Promise<Project> {
+  if (/^setup\.(?:py|cfg)$/.test(basename(manifest))) {
+    const beside = join(dirname(manifest), "pyproject.toml");
+    if (existsSync(beside)) return await loadManifest(beside, env);
+    return await loadPyproject({}, { file: manifest });
+  }
   const bytes = await readFileBounded(manifest, MAX_MANIFEST);
   const text = decode(bytes, manifest);
   const where: ManifestText = { file: manifest, text };
-  if (manifest.endsWith(".json")) return loadLegacy(bytes, manifest, options.env ?? {});
+  if (manifest.endsWith(".json")) return loadLegacy(bytes, manifest, env);
   const document = parseToml(where);
   return isPyproject(manifest, document)
     ? await loadPyproject(document, where)
@@ -51,9 +69,7 @@ function findManifest(path: string): string {
   );
   if (found) return found;
   throw new EnvironmentError("MANIFEST_MISSING", `${path}: holds no ${NAMES.join(" and no ")}`, {
-    hint: existsSync(join(path, "setup.py"))
-      ? `Write a pyproject.toml. ${NO_PROJECT}`
-      : "Write one with `sealift init`, or name it with `-m`.",
+    hint: "Write one with `sealift init`, or name it with `-m`.",
   });
 }
 

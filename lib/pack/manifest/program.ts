@@ -5,7 +5,7 @@ import { checkArchivePath, SealiftError } from "../../base/mod.ts";
 import { namedSlots, withoutWorkenv } from "../stage/_placeholder.ts";
 import { checkManifest, manifestError, type ManifestText } from "./_issues.ts";
 import { compressionOf, platformList, type Project, rootOf, type SlotSpec } from "./project.ts";
-import { SealiftManifest, type SetupStep, type SlotTable } from "./schema.ts";
+import { type ExecutionTable, SealiftManifest, type SetupStep, type SlotTable } from "./schema.ts";
 
 export function loadProgram(document: unknown, where: ManifestText): Project {
   const manifest = checkManifest(SealiftManifest, document, where);
@@ -21,6 +21,7 @@ export function loadProgram(document: unknown, where: ManifestText): Project {
   };
 }
 
+type RuntimeEnv = NonNullable<ExecutionTable["runtime"]>["env"];
 type SharedTables = Omit<SealiftManifest, "package">;
 type SharedParts = Omit<Project, "kind" | "manifest" | "root" | "package">;
 
@@ -30,6 +31,7 @@ export function sharedParts(tables: SharedTables, where: ManifestText): SharedPa
   checkIds(slots, where);
   const ids = slots.map((slot) => slot.id);
   const { runtime, ...execution } = tables.execution ?? {};
+  checkRenames(runtime?.env, where);
   const platforms = platformList(tables.platforms, where);
   const compression = compressionOf(tables.compression, undefined, where, ["compression"]);
   return {
@@ -44,6 +46,28 @@ export function sharedParts(tables: SharedTables, where: ManifestText): SharedPa
     ...(tables.launcher && { launcher: tables.launcher }),
     ...(tables.signing && { key: resolve(rootOf(where), tables.signing.key) }),
   };
+}
+
+/** The launcher unsets before it renames, and what it passes on it leaves alone: such a rename would never happen. */
+function checkRenames(env: RuntimeEnv, where: ManifestText): void {
+  const isAmong = (globs: string[] = [], name: string) =>
+    globs.some((glob) => new Bun.Glob(glob).match(name));
+  for (const name of Object.keys(env?.map ?? {})) {
+    const rule = isAmong(env?.pass, name)
+      ? "pass"
+      : isAmong(env?.unset, name)
+        ? "unset"
+        : undefined;
+    if (rule === undefined) continue;
+    throw manifestError(
+      where,
+      ["execution", "runtime", "env", "map", name],
+      rule === "pass"
+        ? "is never renamed, because pass keeps it as it is"
+        : "is never renamed, because unset takes it away before",
+      `Leave it out of ${rule}, or do not rename it; the old name is gone after a rename.`,
+    );
+  }
 }
 
 function slotSpec(slot: SlotTable, where: ManifestText, index: number): SlotSpec {

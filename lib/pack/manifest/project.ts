@@ -58,6 +58,8 @@ export interface Project {
   python?: PythonProject;
   /** SHA-256 over the locked dependencies, for the index block. */
   dependencyHash?: string;
+  /** SHA-256 over the sources, for the index block (stage/source-hash.ts). */
+  sourceHash?: string;
   /** What the author should know: keys without effect, and the like. */
   notes: string[];
 }

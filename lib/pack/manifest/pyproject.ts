@@ -2,12 +2,16 @@
  * `pyproject.toml`: the Python keys are read by `lib/python`, the tables that every project has are the ones of `sealift.toml`, under
  * `[tool.sealift]` or, with the same meaning, `[tool.flavor]`. Without `[project]` it is a manifest like any other.
  */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+
 import * as v from "valibot";
 
 import type { PythonProject } from "../../python/mod.ts";
 import { checkManifest, manifestError, type ManifestText } from "./_issues.ts";
 import { loadProgram, sharedParts } from "./program.ts";
-import { type Project, rootOf } from "./project.ts";
+import { type Project, rootOf, type SlotSpec } from "./project.ts";
+import { hasSetup, setupDocument } from "./python-files.ts";
 import { sharedTables } from "./schema.ts";
 
 /** What `isolated` takes out of the program's environment. */
@@ -19,9 +23,7 @@ const ISOLATED = [
   "VIRTUAL_ENV",
 ];
 
-/** Also for a folder with a setup.py and nothing else. */
-export const NO_PROJECT =
-  'A Python application needs [project] with name and version; what setup.py says goes into dynamic = ["version", "dependencies", "scripts"].';
+const NO_PROJECT = "A Python application needs [project] with name and version, or a setup.py.";
 
 type Table = Record<string, unknown>;
 
@@ -35,37 +37,131 @@ export async function loadPyproject(document: Table, where: ManifestText): Promi
       "Keep one of the two tables.",
     );
   }
-  const name = tools.flavor === undefined ? "sealift" : "flavor";
+  const name = tools.flavor === undefined ? ("sealift" as const) : ("flavor" as const);
   const at: ManifestText = { ...where, at: ["tool", name] };
   const own = (tools[name] ?? {}) as Table;
   if (document.project === undefined && own.package !== undefined) return loadProgram(own, at);
   if (document.project === undefined && tools.poetry === undefined) {
-    throw manifestError(where, ["project"], "is missing", NO_PROJECT);
+    const root = rootOf(where);
+    if (!hasSetup(root)) throw manifestError(where, ["project"], "is missing", NO_PROJECT);
+    const setup = { ...document, ...(await setupDocument(root)) };
+    return await loadPython(setup, own, {
+      table: name,
+      at,
+      manifest: setupManifest(root, where.file),
+    });
   }
+  return await loadPython(document, own, { table: name, at, manifest: where.file });
+}
 
-  const { PYTHON_KEYS, readPyproject } = await import("../../python/mod.ts");
-  const { table, isolated } = withoutIsolated(structuredClone(own), at);
-  const shared = sharedParts(checkManifest(toolTable(PYTHON_KEYS), table, at), at);
-  const python = readPyproject(
-    { ...document, tool: { ...tools, [name]: table } },
-    where.file,
-    name,
-  );
+/** The facts stand there, and so does what a build can be asked for them. */
+function setupManifest(root: string, otherwise: string): string {
+  const path = join(root, "setup.py");
+  return existsSync(path) ? path : otherwise;
+}
+
+/** A finished wheel as the application: its name says what it is, its metadata the rest. */
+export async function loadWheel(file: string): Promise<Project> {
+  const { readPyproject, wheelAsProject } = await import("../../python/mod.ts");
+  const python = readPyproject({ project: wheelAsProject(file) }, file);
   return {
     kind: "python",
-    manifest: where.file,
-    root: rootOf(where),
+    manifest: file,
+    root: dirname(file),
+    package: packageOf(python),
+    slots: [],
+    setup: [],
+    notes: [],
+    python: { ...python, isPackage: false, wheel: file },
+  };
+}
+
+/** A project that was named by its lock. */
+export function withLock(project: Project, lock: string): Project {
+  return project.python === undefined
+    ? project
+    : { ...project, python: { ...project.python, lock } };
+}
+
+/** Which table of a document counts, and the file that messages and builds are about. */
+interface Place {
+  table: "sealift" | "flavor";
+  at: ManifestText;
+  manifest: string;
+}
+
+async function loadPython(document: Table, own: Table, place: Place): Promise<Project> {
+  const { table: name, at, manifest } = place;
+  const tools = (document.tool ?? {}) as Table;
+  const { readPyproject } = await import("../../python/mod.ts");
+  const { table, isolated } = withoutIsolated(structuredClone(own), at);
+  const shared = sharedParts(checkManifest(await toolTable(), table, at), at);
+  const python = readPyproject({ ...document, tool: { ...tools, [name]: table } }, manifest, name);
+  const starts = shared.execution?.argv
+    ? "argv"
+    : shared.execution?.command
+      ? "command"
+      : undefined;
+  if (python.entryPoint !== undefined && starts !== undefined) {
+    throw manifestError(
+      at,
+      ["execution", starts],
+      "contradicts entry_point: both say what starts",
+      "Remove one of them; further commands go into execution.entries.",
+    );
+  }
+  const tests = python.build.environment.includeTests ? [testsSlot(shared.slots, at)] : [];
+  return {
+    kind: "python",
+    manifest,
+    root: dirname(manifest),
     package: packageOf(python),
     ...shared,
+    slots: [...shared.slots, ...tests],
     ...(isolated && { runtime: withUnset(shared.runtime, ISOLATED) }),
     python,
   };
 }
 
-/** The tables of every project, and the keys that `lib/python` reads and checks. */
-function toolTable(pythonKeys: readonly string[]) {
-  const unread = Object.fromEntries(pythonKeys.map((key) => [key, v.optional(v.unknown())]));
-  return v.strictObject({ ...unread, ...sharedTables });
+/** The tables of every project, and those that `lib/python` reads. */
+async function toolTable() {
+  const { pythonTables } = await import("../../python/mod.ts");
+  return v.strictObject({ ...pythonTables, ...sharedTables });
+}
+
+/** What sealift reads in a `pyproject.toml` of a Python project, for editors. */
+export async function pyprojectShape() {
+  const table = v.optional(await toolTable());
+  return v.looseObject({ tool: v.optional(v.looseObject({ sealift: table, flavor: table })) });
+}
+
+/** `build.include_tests`: the tests' folder as a slot that is unpacked when the entry `tests` runs. */
+function testsSlot(slots: SlotSpec[], where: ManifestText): SlotSpec {
+  const key = ["build", "include_tests"];
+  const base = rootOf(where);
+  const source = ["tests", "test"].find((name) => existsSync(join(base, name)));
+  if (source === undefined) {
+    throw manifestError(where, key, "finds no folder tests or test", "Remove that key.");
+  }
+  if (slots.some(({ id }) => id.toLowerCase() === "tests")) {
+    throw manifestError(
+      where,
+      key,
+      'brings a slot "tests", and there is one already',
+      "Rename that slot, or remove this key.",
+    );
+  }
+  return {
+    id: "tests",
+    source: `${source}/`,
+    base,
+    target: "tests",
+    into: false,
+    exclude: ["**/__pycache__/**", "**/*.pyc", "**/.pytest_cache/**"],
+    purpose: "data",
+    lifecycle: "lazy",
+    share: false,
+  };
 }
 
 function packageOf(python: PythonProject): Project["package"] {
@@ -75,9 +171,13 @@ function packageOf(python: PythonProject): Project["package"] {
     // A dynamic version is told by the built wheel, before anything is written.
     version: version ?? "dynamic",
     ...(description !== undefined && { description }),
-    // The index block has 16 bytes; what does not fit is an expression or a text, not an identifier.
-    ...(license !== undefined && license !== "" && Buffer.byteLength(license) <= 16 && { license }),
+    ...(isIdentifier(license) && { license }),
   };
+}
+
+/** Whether a licence is one SPDX identifier that the index block has room for, not an expression or a text. */
+export function isIdentifier(license: string | undefined): license is string {
+  return license !== undefined && /^[A-Za-z0-9][A-Za-z0-9.+-]{0,15}$/.test(license);
 }
 
 /** `execution.runtime.env.isolated` is a key of the earlier tool only; it stands for a list of variables. */

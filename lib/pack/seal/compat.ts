@@ -2,8 +2,8 @@
  * `--compat flavorpack`: a project brought into the subset of the format that the earlier Go and Rust launchers run. Here only
  * what can be said otherwise is changed; what cannot is refused by the writer, which knows the rules of that profile.
  */
-import { FormatError } from "../../base/mod.ts";
-import { COMPAT_MIN_SLOT, quoteWords } from "../../pspf/mod.ts";
+import { FormatError, quoteWords } from "../../base/mod.ts";
+import { COMPAT_MIN_SLOT } from "../../pspf/mod.ts";
 import type { Project } from "../manifest/project.ts";
 import type { SetupStep } from "../manifest/schema.ts";
 import type { StagedSlot } from "../stage/stage.ts";

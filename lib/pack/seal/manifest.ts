@@ -30,6 +30,7 @@ export function writerManifest(project: Project): Manifest {
     ...(project.setup.length > 0 && { setup_commands: project.setup.flatMap(setupCommands) }),
     sealIndex: {
       ...(license && { license_id: license }),
+      ...(project.sourceHash && { source_hash: project.sourceHash }),
       ...(project.dependencyHash && { dependency_hash: project.dependencyHash }),
     },
   };

@@ -3,13 +3,12 @@
  * names a slot, and every program that a command starts from the package is in it and executable.
  * All of this would otherwise be found by the user at the first start.
  */
-import { checkArchivePath, FormatError, suggest } from "../../base/mod.ts";
+import { checkArchivePath, FormatError, splitWords, suggest } from "../../base/mod.ts";
 import { parentOf } from "../../codec/mod.ts";
 import type { Platform } from "../../launcher/mod.ts";
 import type { Project } from "../manifest/project.ts";
 import type { SetupStep } from "../manifest/schema.ts";
 import { slotNames, withoutWorkenv } from "./_placeholder.ts";
-import { splitWords } from "./_words.ts";
 import type { Member, StagedSlot } from "./stage.ts";
 
 /** Where a launcher puts a slot: each place is a folder of its own. */

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { type Context, FormatError } from "../../base/mod.ts";
 import type { Platform } from "../../launcher/mod.ts";
 import type { SlotInput } from "../../pspf/mod.ts";
-import type { StagedPython } from "../../python/mod.ts";
+import type { IndexWishes, PackedPython, PythonSource, StagedPython } from "../../python/mod.ts";
 import type { Project } from "../manifest/project.ts";
-import { withUnset } from "../manifest/pyproject.ts";
+import { isIdentifier, withUnset } from "../manifest/pyproject.ts";
 import type { PackReport } from "../options.ts";
 import type { CompressionChoice } from "./compression.ts";
 import { stagedInput, type StagedSlot } from "./stage.ts";
@@ -17,7 +17,12 @@ export interface PythonScope {
   scratch: string;
   compression: CompressionChoice;
   python?: string | undefined;
+  source?: PythonSource | undefined;
   frozen?: boolean | undefined;
+  extras?: string[] | undefined;
+  groups?: string[] | undefined;
+  index?: IndexWishes | undefined;
+  dryRun?: boolean | undefined;
   /** Learns the version, and what was resolved. */
   report: PackReport;
 }
@@ -28,19 +33,31 @@ export async function addPython(
   project: Project,
   own: StagedSlot[],
   scope: PythonScope,
-): Promise<{ project: Project; slots: StagedSlot[] }> {
+): Promise<{ project: Project; slots: StagedSlot[]; python?: PackedPython }> {
   if (project.python === undefined) return { project, slots: own };
   const { stagePython } = await import("../../python/mod.ts");
-  const { platform, python, frozen } = scope;
+  const { platform, python, source, frozen, extras, groups, index, dryRun } = scope;
   const scratch = await mkdtemp(join(scope.scratch, "python-"));
-  const staged = await stagePython(ctx, project.python, { platform, python, frozen, scratch });
+  const staged = await stagePython(ctx, project.python, {
+    platform,
+    python,
+    source,
+    frozen,
+    extras,
+    groups,
+    index,
+    dryRun,
+    scratch,
+  });
   refuseTwins(staged, own);
   for (const note of staged.report.notes)
     if (!scope.report.notes.includes(note)) scope.report.notes.push(note);
   scope.report.version = staged.version;
-  scope.report.python = staged.report;
+  // Of several packages the first one stands for all: they differ in their interpreters, which each output names.
+  scope.report.python ??= staged.report;
   const added = staged.slots.map((slot) => stagedInput(compressed(slot, scope.compression)));
-  return { project: merged(project, staged), slots: [...added, ...own] };
+  const { python: packed } = staged.report;
+  return { project: merged(project, staged), slots: [...added, ...own], python: packed };
 }
 
 function refuseTwins(staged: StagedPython, own: StagedSlot[]): void {
@@ -72,7 +89,11 @@ function merged(project: Project, staged: StagedPython): Project {
   const main = argv ? { argv } : command ? { command } : { argv: staged.execution.argv };
   return {
     ...project,
-    package: { ...project.package, version: staged.version },
+    package: {
+      ...(isIdentifier(staged.license) && { license: staged.license }),
+      ...project.package,
+      version: staged.version,
+    },
     execution: {
       ...main,
       entries: { ...staged.execution.entries, ...entries },
@@ -81,5 +102,6 @@ function merged(project: Project, staged: StagedPython): Project {
     runtime: withUnset(project.runtime, staged.runtime.env.unset),
     setup: [...staged.setup, ...project.setup],
     dependencyHash: staged.report.dependencyHash,
+    ...(staged.report.sourceHash !== undefined && { sourceHash: staged.report.sourceHash }),
   };
 }

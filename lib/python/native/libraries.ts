@@ -4,7 +4,7 @@
  * The target has the C library and nothing else, so everything but the glibc family travels along, libstdc++ and libgcc_s too.
  */
 import { existsSync, realpathSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { findProgram, FormatError, quoted, run } from "../../base/mod.ts";
 import { type Elf, readElf } from "./elf.ts";
@@ -76,19 +76,28 @@ export function resolveLibraries(
   for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
     for (const name of item.elf.needed) {
       if (isCLibrary(name) || provided(name)) continue;
-      checkLibraryName(name, item.path);
-      const found = closure.libraries.get(name) ?? locate(name, item, view);
+      const placed = placedLibrary(name, item);
+      const short = placed === undefined ? name : basename(name);
+      checkLibraryName(short, item.path);
+      const found = closure.libraries.get(short) ?? placed ?? locate(name, item, view);
       if (found === undefined) {
         closure.missing.set(item.path, [...(closure.missing.get(item.path) ?? []), name]);
         continue;
       }
-      closure.libraries.set(name, found);
+      closure.libraries.set(short, found);
       if (seen.has(found)) continue;
       seen.add(found);
       queue.push({ path: found, elf: readElf(found), parent: item });
     }
   }
   return closure;
+}
+
+/** `$ORIGIN/../lib/libpython3.11.so.1.0`: a place relative to the file instead of a name, as relocatable interpreters have it. */
+function placedLibrary(name: string, item: Loaded): string | undefined {
+  if (!name.startsWith("$ORIGIN/../lib/")) return undefined;
+  const path = join(dirname(realpathSync(item.path)), name.slice("$ORIGIN/".length));
+  return existsSync(path) && fits(path, item.elf) ? realpathSync(path) : undefined;
 }
 
 /** The name becomes a file of the package, so a path (which the loader would open as it is) is refused. */

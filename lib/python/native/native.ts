@@ -10,7 +10,7 @@ import { type Context, FormatError } from "../../base/mod.ts";
 import { sha256File, sha256Hex, type TreeEntry } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
 import { findTool, type Tool } from "../resolve/tools.ts";
-import type { Interpreter } from "../runtime/interpreter.ts";
+import type { Target } from "../runtime/target.ts";
 import { type Elf, isElf, readElf } from "./elf.ts";
 import {
   glibcFloor,
@@ -27,6 +27,10 @@ const RECIPE = 1;
 /** Parts of the target's display, sound and drivers: a copy would not fit what runs there. */
 const OF_TARGET =
   /^lib(?:X|xcb|xkb|SM|ICE|GL|EGL|GLX|GLES|OpenGL|OpenCL|vulkan|drm|gbm|wayland|glib-2|gobject-2|gthread-2|gmodule-2|gio-2|gtk|gdk|asound|pulse|jack|cuda|nvidia|nvcuvid)/;
+
+export function isTargetLibrary(name: string): boolean {
+  return OF_TARGET.test(name);
+}
 
 export interface NativeItem {
   /** File on disk. */
@@ -64,12 +68,12 @@ interface Native extends NativeItem {
  */
 export async function bundleLibraries(
   ctx: Context,
-  python: Interpreter,
+  target: Target,
   items: NativeItem[],
   folder: string,
   known: ReadonlySet<string> = new Set(),
 ): Promise<Bundled> {
-  const natives = nativesOf(items, python, known);
+  const natives = nativesOf(items, target, known);
   const bundled: Bundled = {
     replaced: new Map(),
     entries: [],
@@ -88,6 +92,7 @@ export async function bundleLibraries(
       entry.startsWith("$"),
     );
     const needs = native.missing.some((name) => libraries.has(name));
+    if (!needs && !hasAbsolutePath(native.elf)) continue;
     const path = [...own, ...(needs ? [`$ORIGIN/${toLibraries}`] : [])].join(":");
     const old = native.elf.runpath.length === 0 && native.elf.rpath.length > 0;
     bundled.replaced.set(
@@ -113,9 +118,9 @@ export function libraryNames(items: NativeItem[]): Set<string> {
   return new Set(items.map((item) => posix.basename(item.path)));
 }
 
-function nativesOf(items: NativeItem[], python: Interpreter, known: ReadonlySet<string>): Native[] {
+function nativesOf(items: NativeItem[], target: Target, known: ReadonlySet<string>): Native[] {
   const here = libraryNames(items);
-  const machine = readElf(python.executable);
+  const machine = readElf(target.executable);
   const natives: Native[] = [];
   for (const item of items) {
     const elf = elfOf(item.source);

@@ -38,8 +38,17 @@ export function parseObjectReference(text: string, where: string): ObjectReferen
   return { module, attributes: object.split(".") };
 }
 
-/** A command's name becomes a file in `bin/`: no separators, no leading dot or dash. */
+/** The interpreter's own names: a command with one of them would stand in its place. */
+const INTERPRETER = /^pythonw?(?:\d+(?:\.\d+)*t?)?(?:\.exe)?$/i;
+
+/** A command's name becomes a file in `bin/`: no separators, no leading dot or dash, not that of the interpreter. */
 export function checkCommandName(name: string, where: string): string {
+  if (INTERPRETER.test(name)) {
+    throw new FormatError("COMMAND_NAME", `${where}: ${quoted(name)} is the interpreter's name`, {
+      hint: "Rename the command, or leave out the package that brings it.",
+      details: { field: where, actual: name },
+    });
+  }
   if (/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}$/.test(name)) return name;
   throw new FormatError("COMMAND_NAME", `${where}: ${quoted(name)} cannot name a command`, {
     hint: "Use letters, digits, `_`, `.`, `+` and `-`, not beginning with `.`, `+` or `-`.",

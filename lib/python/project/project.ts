@@ -1,28 +1,37 @@
 /**
  * What a `pyproject.toml` says about the Python application: `[project]`, `[build-system]` and the Python keys of `[tool.sealift]` or
  * `[tool.flavor]`. Pure: a parsed document in, a checked value out. The keys that every project has (slots, execution, …) are the
- * business of `lib/pack`; `PYTHON_KEYS` names the ones that are read here.
+ * business of `lib/pack`; `pythonTables` has the ones that are read here.
  */
 import { dirname } from "node:path";
 
 import * as v from "valibot";
 
 import { FormatError, suggest } from "../../base/mod.ts";
-import { checkCommandName, isProjectName, parseObjectReference } from "../pep/names.ts";
+import {
+  checkCommandName,
+  isProjectName,
+  normaliseName,
+  parseObjectReference,
+} from "../pep/names.ts";
 import { type BuildSettings, buildSettings, BuildTable } from "./build-table.ts";
+import { type Entries, EntryTable, readEntries } from "./entry-table.ts";
 import { FullText, Text } from "./fields.ts";
+import { type DependencyGroups, readGroups } from "./groups.ts";
+import { hasFolders, isPackage, poetryAsProject } from "./poetry-table.ts";
 import { PythonTable, type PythonWishes, pythonWishes } from "./python-table.ts";
 import { type RuntimeSettings, runtimeSettings, RuntimeTable } from "./runtime-table.ts";
 
-/** Keys of the tool's table that this module reads. */
-export const PYTHON_KEYS = [
-  "entry_point",
-  "package_name",
-  "metadata",
-  "python",
-  "build",
-  "runtime",
-] as const;
+/** Keys of the tool's table that this module reads, with their shapes. */
+export const pythonTables = {
+  entry_point: v.optional(FullText),
+  package_name: v.optional(FullText),
+  metadata: v.optional(v.strictObject({ package_name: v.optional(FullText) })),
+  python: v.optional(PythonTable),
+  build: v.optional(BuildTable),
+  runtime: v.optional(RuntimeTable),
+  entries: v.optional(EntryTable),
+};
 
 export interface PythonProject {
   /** Absolute path of pyproject.toml. */
@@ -38,14 +47,25 @@ export interface PythonProject {
   license?: string;
   requiresPython?: string;
   dependencies: string[];
+  /** Extra → requirements; absent when only the build backend knows them. */
+  extras?: Record<string, string[]>;
+  groups: DependencyGroups;
+  /** The lock that was named in place of a manifest, absolute: versions come from it. */
+  lock?: string;
+  /** The application as a finished wheel, absolute: nothing is built. */
+  wheel?: string;
   /** The build backend knows the dependencies. */
   dynamicDependencies: boolean;
-  /** `[tool.uv.sources]`, which may name folders beside this one. */
+  /** No tool but this one reads the requirements of the manifest: they are given to the resolver as they stand here. */
+  isListed?: true;
+  /** `[tool.uv.sources]`, or paths among Poetry's dependencies, which may name folders beside this one. */
   hasSources?: true;
   /** Command → object reference. */
   scripts: Record<string, string>;
   guiScripts: Record<string, string>;
   entryPoint?: string;
+  /** Further commands, some with a Python of their own. */
+  entries: Entries;
   /** `[build-system]`, or uv's `package`; undefined = look at the folder. */
   isPackage?: boolean;
   python: PythonWishes;
@@ -68,14 +88,7 @@ const ProjectTable = v.looseObject({
   dynamic: v.optional(v.array(v.string())),
 });
 
-const ToolTable = v.looseObject({
-  entry_point: v.optional(FullText),
-  package_name: v.optional(FullText),
-  metadata: v.optional(v.strictObject({ package_name: v.optional(FullText) })),
-  python: v.optional(PythonTable),
-  build: v.optional(BuildTable),
-  runtime: v.optional(RuntimeTable),
-});
+const ToolTable = v.looseObject(pythonTables);
 
 /**
  * Reads a parsed `pyproject.toml`. `FormatError` `MANIFEST` names the file and the key; `ENTRY_POINT`, `COMMAND_NAME`.
@@ -96,20 +109,24 @@ export function readPyproject(
     throw wrong(manifest, "project.version", "is missing and not dynamic");
   }
   const license = typeof project.license === "string" ? project.license : project.license?.text;
-  const isPackage = packageWish(document);
-  checkExtras(own.build?.extras, project["optional-dependencies"], manifest, table);
+  const wish = packageWish(document);
+  const extras = project["optional-dependencies"] ?? {};
+  const knowsExtras = !dynamic.includes("optional-dependencies");
+  if (knowsExtras) checkExtras(own.build?.extras, extras, manifest, table);
   return {
     manifest,
     root: dirname(manifest),
     name: project.name,
     packageName: own.package_name ?? own.metadata?.package_name ?? project.name,
     dependencies: project.dependencies ?? [],
+    groups: readGroups(document, manifest, dirname(manifest)),
     dynamicDependencies: dynamic.includes("dependencies"),
     scripts: scripts(project.scripts, `${manifest}: project.scripts`),
     guiScripts: scripts(project["gui-scripts"], `${manifest}: project.gui-scripts`),
     python: pythonWishes(own.python),
     build: buildSettings(own.build),
     runtime: runtimeSettings(own.runtime),
+    entries: readEntries(own.entries, `${manifest}: tool.${table}.entries`),
     ...(project.version !== undefined && { version: project.version }),
     ...(project.description !== undefined && { description: project.description }),
     ...(license !== undefined && { license }),
@@ -117,32 +134,36 @@ export function readPyproject(
     ...(own.entry_point !== undefined && {
       entryPoint: entryPoint(own.entry_point, manifest, table),
     }),
-    ...(isPackage !== undefined && { isPackage }),
-    ...(uvTable(document)?.sources !== undefined && { hasSources: true }),
+    ...(wish !== undefined && { isPackage: wish }),
+    ...(document.project === undefined && wish === false && { isListed: true }),
+    ...(knowsExtras && { extras }),
+    ...((uvTable(document)?.sources !== undefined || hasFolders(poetryTable(document))) && {
+      hasSources: true,
+    }),
   };
 }
 
-/**
- * `[project]`, or what projects made for Poetry before version 2 say in its place. Their requirements have a notation of their own,
- * so these and the commands are taken from what the build backend makes of them.
- */
+/** `[project]`, or what projects made for Poetry before version 2 say in its place. */
 function projectTable(
   document: Record<string, unknown>,
   manifest: string,
 ): v.InferOutput<typeof ProjectTable> {
-  const { poetry } = (document.tool ?? {}) as { poetry?: Record<string, unknown> };
+  const poetry = poetryTable(document);
   if (document.project !== undefined || poetry === undefined)
     return check(ProjectTable, document.project ?? {}, manifest, ["project"]);
-  const { name, version, description, license, extras } = poetry;
-  const table = { name, version, description, license, "optional-dependencies": extras };
-  const project = check(ProjectTable, table, manifest, ["tool", "poetry"]);
-  return { ...project, dynamic: ["version", "dependencies"] };
+  const table = poetryAsProject(poetry, manifest, dirname(manifest));
+  return check(ProjectTable, table, manifest, ["tool", "poetry"]);
+}
+
+function poetryTable(document: Record<string, unknown>): Record<string, unknown> | undefined {
+  return (document.tool as { poetry?: Record<string, unknown> } | undefined)?.poetry;
 }
 
 /** `tool.uv.package` decides where it stands, else a build system says that this is a package. */
 function packageWish(document: Record<string, unknown>): boolean | undefined {
   const wish = uvTable(document)?.package;
   if (typeof wish === "boolean") return wish;
+  if (!isPackage(poetryTable(document) ?? {})) return false;
   return document["build-system"] === undefined ? undefined : true;
 }
 
@@ -171,8 +192,9 @@ function checkExtras(
   manifest: string,
   table: string,
 ): void {
+  const names = Object.keys(known).map(normaliseName);
   for (const extra of wanted) {
-    if (Object.hasOwn(known, extra)) continue;
+    if (names.includes(normaliseName(extra))) continue;
     const near = suggest(extra, Object.keys(known));
     throw wrong(
       manifest,

@@ -1,27 +1,35 @@
 /**
  * The files of a lock into the cache, several at a time: `<cache>/wheels/<sha256>/<file>`. The digest is the address, so a file that is
- * there is the right one and is never asked for again; `--offline` works as long as the cache holds it.
+ * there is the right one and is never asked for again; `--offline` works as long as the cache or a folder of `find_links` holds it.
  */
-import { copyFileSync, existsSync, linkSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { copyFileSync, existsSync, linkSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 
-import { CheckError, type Context, httpDownload, ioError, redacted } from "../../base/mod.ts";
+import { CheckError, httpDownload, ioError, redacted, requireNetwork } from "../../base/mod.ts";
 import { sha256File } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
-import type { LockedFile } from "./pylock.ts";
+import { indexAccess } from "./index-access.ts";
+import { type PythonContext, settingsOf } from "./index-settings.ts";
+import type { LockedFile } from "./locked.ts";
+import { claimPart, removeOldParts } from "./partial.ts";
 
 /** A wheel beyond this size is not fetched; the largest on the public index are below 4 GiB. */
 const MAX_WHEEL = 8 * 2 ** 30;
 const CONNECTIONS = 8;
+/** Between two looks whether another process has brought a file. */
+const WAIT_MS = 100;
 
 /** The cached path of every file, in order. `base` is the folder that relative paths of the lock start from. */
 export async function fetchFiles(
-  ctx: Context,
+  ctx: PythonContext,
   files: LockedFile[],
   base: string,
 ): Promise<string[]> {
   const missing = files.filter((file) => !existsSync(placeOf(ctx, file))).length;
-  if (missing > 0) ctx.progress.step(`Fetching ${missing} of ${files.length} packages`);
+  if (missing > 0) {
+    ctx.progress.step(`Fetching ${missing} of ${files.length} packages`);
+    prepare(join(ctx.cacheDir, "wheels"));
+  }
   const paths: string[] = new Array(files.length);
   let next = 0;
   const worker = async () => {
@@ -34,30 +42,80 @@ export async function fetchFiles(
   return paths;
 }
 
-function placeOf(ctx: Context, file: LockedFile): string {
+function prepare(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    removeOldParts(folder);
+  } catch (error) {
+    throw ioError(error, folder);
+  }
+}
+
+function placeOf(ctx: PythonContext, file: LockedFile): string {
   return join(ctx.cacheDir, "wheels", file.sha256);
 }
 
-async function fetchFile(ctx: Context, file: LockedFile, base: string): Promise<string> {
+/** Files on their way in this process: one that stands twice in a lock comes once. */
+const underWay = new Map<string, Promise<void>>();
+
+async function fetchFile(ctx: PythonContext, file: LockedFile, base: string): Promise<string> {
   const place = placeOf(ctx, file);
-  const { location } = file;
-  await cachedFolder(place, async (folder) => {
-    const path = join(folder, file.file);
-    if ("url" in location) {
-      const { sha256, size } = file;
-      // The size in a lock is a hint and not a promise, so it bounds but needs not be met.
-      await httpDownload(ctx, location.url, {
-        path,
-        sha256,
-        maxBytes: size ?? MAX_WHEEL,
-        purpose: `Fetching ${file.file} (${redacted(location.url)})`,
-        label: file.file,
-      });
-    } else {
-      await copyChecked(resolve(base, location.path), path, file);
+  while (!existsSync(place)) {
+    const first = underWay.get(place);
+    const bringing = first ?? bring(ctx, file, base, place);
+    underWay.set(place, bringing);
+    try {
+      await bringing;
+    } finally {
+      if (first === undefined) underWay.delete(place);
     }
-  });
+  }
   return await named(place, file);
+}
+
+/** Fills `place`, or waits a moment when another process is about to. */
+async function bring(
+  ctx: PythonContext,
+  file: LockedFile,
+  base: string,
+  place: string,
+): Promise<void> {
+  const { location, sha256, size } = file;
+  const from = "path" in location ? resolve(base, location.path) : await linked(ctx, file);
+  if (from !== undefined) {
+    await cachedFolder(place, (folder) => copyChecked(from, join(folder, file.file), file));
+    return;
+  }
+  if (!("url" in location)) return;
+  const purpose = `Fetching ${file.file} (${redacted(location.url)})`;
+  requireNetwork(ctx, purpose);
+  using part = claimPart(dirname(place), sha256);
+  if (part === undefined) return await Bun.sleep(WAIT_MS);
+  // Between the look into the cache and the claim another process may have finished.
+  if (existsSync(place)) return rmSync(part.path, { force: true });
+  const settings = settingsOf(ctx);
+  await httpDownload(ctx, location.url, {
+    path: part.path,
+    part: part.path,
+    sha256,
+    // The size in a lock is a hint and not a promise, so it bounds but needs not be met.
+    maxBytes: size ?? MAX_WHEEL,
+    ...(size !== undefined && { size }),
+    ...(settings.idleMs !== undefined && { idleMs: settings.idleMs }),
+    purpose,
+    label: file.file,
+    access: indexAccess(settings),
+  });
+  await cachedFolder(place, async (folder) => renameSync(part.path, join(folder, file.file)));
+}
+
+/** A file of that name and content in a folder of wheels. */
+async function linked(ctx: PythonContext, file: LockedFile): Promise<string | undefined> {
+  for (const folder of settingsOf(ctx).findLinks) {
+    const path = join(folder, file.file);
+    if (existsSync(path) && (await sha256File(path)) === file.sha256) return path;
+  }
+  return undefined;
 }
 
 /** Two locks may know one content under two names; both names are kept. A link appears at once, a copy would not. */

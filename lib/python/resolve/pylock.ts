@@ -4,11 +4,20 @@
  */
 import * as v from "valibot";
 
-import { FormatError, quoted } from "../../base/mod.ts";
-import { evaluateMarker, type MarkerEnvironment } from "../pep/marker.ts";
+import { FormatError, quoted, suggest, UsageError } from "../../base/mod.ts";
+import { evaluateMarker } from "../pep/marker.ts";
 import { isProjectName, normaliseName } from "../pep/names.ts";
 import { satisfiesPython } from "../pep/specifier.ts";
 import { chooseWheel } from "../pep/tags.ts";
+import {
+  type GitSource,
+  type LockedFile,
+  type LockedPackage,
+  type LockTarget,
+  type LockWish,
+  MAX_PACKAGES,
+  noWheel,
+} from "./locked.ts";
 
 const Hashes = v.looseObject({ sha256: v.optional(v.string()) });
 const Artifact = v.looseObject({
@@ -27,45 +36,47 @@ const Package = v.looseObject({
   sdist: v.optional(Artifact),
   archive: v.optional(v.looseObject({ ...Artifact.entries, subdirectory: v.optional(v.string()) })),
   directory: v.optional(v.looseObject({ path: v.string(), subdirectory: v.optional(v.string()) })),
-  vcs: v.optional(v.looseObject({ type: v.string() })),
+  vcs: v.optional(
+    v.looseObject({
+      type: v.string(),
+      url: v.optional(v.string()),
+      path: v.optional(v.string()),
+      "commit-id": v.string(),
+      subdirectory: v.optional(v.string()),
+    }),
+  ),
 });
 const Lock = v.looseObject({
   "lock-version": v.string(),
   "requires-python": v.optional(v.string()),
   environments: v.optional(v.array(v.string())),
+  extras: v.optional(v.array(v.string())),
+  "dependency-groups": v.optional(v.array(v.string())),
+  "default-groups": v.optional(v.array(v.string())),
   packages: v.array(Package),
 });
 type Package = v.InferOutput<typeof Package>;
 type Artifact = v.InferOutput<typeof Artifact>;
 
-/** One file to fetch. */
-export interface LockedFile {
-  kind: "wheel" | "sdist";
-  /** File name, checked: no separators. */
-  file: string;
-  /** Absolute address, or a path relative to the lock. */
-  location: { url: string } | { path: string };
-  sha256: string;
-  size?: number;
-}
-
-export type LockedPackage = { name: string; version?: string } & (
-  { source: "file"; artifact: LockedFile } | { source: "directory"; path: string }
-);
-
-export interface LockTarget {
-  markers: MarkerEnvironment;
-  pythonVersion: string;
-  /** Rank of every tag that the target accepts. */
-  tags: Map<string, number>;
-}
-
-/** Most packages that a lock may hold. */
-const MAX_PACKAGES = 20_000;
-
-/** The packages that `target` needs, in the order of the lock. `FormatError("PYLOCK_…")` names the file and the package. */
-export function readPylock(text: string, file: string, target: LockTarget): LockedPackage[] {
+/**
+ * The packages that `target` needs, in the order of the lock, with the extras and groups of `wish`. `FormatError("PYLOCK_…")` names
+ * the file and the package, `UsageError("LOCK_EXTRA" | "LOCK_GROUP")` what the lock was made without.
+ */
+export function readPylock(
+  text: string,
+  file: string,
+  target: LockTarget,
+  wish: LockWish = { extras: [], groups: [] },
+): LockedPackage[] {
   const lock = parseLock(text, file);
+  const markers = {
+    ...target.markers,
+    extras: wanted("LOCK_EXTRA", "extra", wish.extras, lock.extras, file),
+    dependency_groups: [
+      ...(lock["default-groups"] ?? []),
+      ...wanted("LOCK_GROUP", "dependency group", wish.groups, lock["dependency-groups"], file),
+    ],
+  };
   const requires = lock["requires-python"];
   if (requires !== undefined && !satisfiesPython(target.pythonVersion, requires)) {
     throw bad(
@@ -83,7 +94,7 @@ export function readPylock(text: string, file: string, target: LockTarget): Lock
   }
   const chosen = new Map<string, LockedPackage>();
   for (const item of lock.packages) {
-    if (item.marker !== undefined && !evaluateMarker(item.marker, target.markers, file)) continue;
+    if (item.marker !== undefined && !evaluateMarker(item.marker, markers, file)) continue;
     if (!isProjectName(item.name))
       throw bad(file, "PYLOCK_NAME", `${quoted(item.name)} is no project name`);
     const name = normaliseName(item.name);
@@ -92,6 +103,26 @@ export function readPylock(text: string, file: string, target: LockTarget): Lock
     chosen.set(name, choose(item, name, file, target));
   }
   return [...chosen.values()];
+}
+
+/** The names as the lock spells them. */
+function wanted(
+  code: string,
+  what: string,
+  names: string[],
+  known: string[] = [],
+  file: string,
+): string[] {
+  return names.map((name) => {
+    const found = known.find((other) => normaliseName(other) === name);
+    if (found !== undefined) return found;
+    const near = suggest(name, known);
+    throw new UsageError(code, `${file}: was made without the ${what} ${name}`, {
+      hint:
+        near === undefined ? `It holds ${known.join(", ") || "none"}.` : `Did you mean ${near}?`,
+      details: { file, known },
+    });
+  });
 }
 
 function parseLock(text: string, file: string): v.InferOutput<typeof Lock> {
@@ -142,22 +173,21 @@ function choose(item: Package, name: string, file: string, target: LockTarget): 
     };
   }
   if (item.archive !== undefined) {
-    if (item.archive.subdirectory !== undefined) {
-      throw bad(
-        file,
-        "PYLOCK_SOURCE",
-        `${name} comes from a folder inside an archive, which is not supported`,
-      );
-    }
+    const { subdirectory } = item.archive;
     const kind = fileName(item.archive, name, file).endsWith(".whl") ? "wheel" : "sdist";
-    return { ...head, source: "file", artifact: locked(item.archive, kind, name, file) };
+    const artifact = locked(item.archive, kind, name, file);
+    return {
+      ...head,
+      source: "file",
+      artifact,
+      ...(kind === "sdist" && { archive: true }),
+      ...(subdirectory !== undefined && { subdirectory }),
+    };
   }
   if (item.vcs !== undefined) {
-    throw bad(
-      file,
-      "PYLOCK_SOURCE",
-      `${name} comes from a version control system, which is not supported`,
-    );
+    const { subdirectory } = item.vcs;
+    const git = gitOf(item.vcs, name, file);
+    return { ...head, source: "git", git, ...(subdirectory !== undefined && { subdirectory }) };
   }
   const wheels = (item.wheels ?? []).map((wheel) => ({ file: fileName(wheel, name, file), wheel }));
   const best = chooseWheel(wheels, target.tags);
@@ -165,11 +195,21 @@ function choose(item: Package, name: string, file: string, target: LockTarget): 
     return { ...head, source: "file", artifact: locked(best.wheel, "wheel", name, file) };
   if (item.sdist !== undefined)
     return { ...head, source: "file", artifact: locked(item.sdist, "sdist", name, file) };
-  throw bad(
-    file,
-    "PYLOCK_NO_WHEEL",
-    `${name} ${item.version ?? ""} has no wheel for the target and no source distribution`,
-  );
+  const about = { name, version: item.version ?? "", lock: file };
+  throw noWheel(about, wheels, target, "PYLOCK_NO_WHEEL");
+}
+
+type Vcs = NonNullable<Package["vcs"]>;
+
+function gitOf(vcs: Vcs, name: string, file: string): GitSource {
+  const { type, "commit-id": commit } = vcs;
+  const url = vcs.url ?? vcs.path;
+  if (type !== "git" || url === undefined) {
+    throw bad(file, "PYLOCK_SOURCE", `${name} comes from ${type}; only git is supported`);
+  }
+  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(commit))
+    throw bad(file, "PYLOCK_SOURCE", `${name} comes from Git without a whole commit`);
+  return { url, commit };
 }
 
 function locked(

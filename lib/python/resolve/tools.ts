@@ -25,6 +25,8 @@ import {
 import { sha256File } from "../../codec/mod.ts";
 import { publishFolder, temporaryFolder } from "../cache.ts";
 import { unpackWheel } from "../wheel/wheel.ts";
+import { type PythonContext, settingsOf } from "./index-settings.ts";
+import { pipEnvironment, scrubbed } from "./uv-run.ts";
 
 interface Pin {
   version: string;
@@ -69,7 +71,7 @@ export interface Tool {
  * The tool's path and version. The pinned one from the cache wins over PATH for patchelf, whose output goes into packages; for uv,
  * which the user may have configured, PATH wins. `TOOL_FETCH`, `TOOL_DIGEST`, `OFFLINE`.
  */
-export async function findTool(ctx: Context, name: ToolName): Promise<Tool> {
+export async function findTool(ctx: PythonContext, name: ToolName): Promise<Tool> {
   const pin: Pin = PINS[name];
   const folder = join(ctx.cacheDir, "python", "tools", `${name}-${pin.version}`);
   const pinned: Tool = { path: join(folder, pin.program), version: pin.version };
@@ -99,17 +101,21 @@ async function toolVersion(path: string, ctx: Context): Promise<string> {
   return /\d+(?:\.\d+)+/.exec(new TextDecoder().decode(stdout))?.[0] ?? "0";
 }
 
-async function fetchTool(ctx: Context, name: ToolName, pin: Pin, folder: string): Promise<void> {
-  requireNetwork(ctx, `Fetching ${name} ${pin.version}`);
-  ctx.progress.step(`Fetching ${name} ${pin.version}`);
+async function fetchTool(
+  ctx: PythonContext,
+  name: ToolName,
+  pin: Pin,
+  folder: string,
+): Promise<void> {
+  const linked = await linkedWheel(settingsOf(ctx).findLinks, name, pin);
+  if (linked === undefined) {
+    requireNetwork(ctx, `Fetching ${name} ${pin.version}`);
+    ctx.progress.step(`Fetching ${name} ${pin.version}`);
+  }
   const work = temporaryFolder(folder);
   try {
-    const wheel = await pipDownload(
-      ctx,
-      `${name}==${pin.version}`,
-      Object.values(pin.wheels),
-      work,
-    );
+    const requirement = `${name}==${pin.version}`;
+    const wheel = linked ?? (await pipDownload(ctx, requirement, Object.values(pin.wheels), work));
     const digest = await sha256File(wheel);
     if (!Object.values(pin.wheels).includes(digest)) {
       throw new NetworkError("TOOL_DIGEST", `${basename(wheel)} does not have the pinned SHA-256`, {
@@ -134,13 +140,30 @@ async function fetchTool(ctx: Context, name: ToolName, pin: Pin, folder: string)
   }
 }
 
+/** The pinned wheel for this system in one of the folders. */
+async function linkedWheel(folders: string[], name: string, pin: Pin): Promise<string | undefined> {
+  const system = process.platform === "win32" ? "windows" : process.platform;
+  const host = `${system}_${process.arch === "x64" ? "amd64" : process.arch}`;
+  const found = new Map<string, string>();
+  for (const folder of folders) {
+    for (const file of readdirSync(folder).sort()) {
+      if (!file.startsWith(`${name}-${pin.version}-`) || !file.endsWith(".whl")) continue;
+      found.set(await sha256File(join(folder, file)), join(folder, file));
+    }
+  }
+  // A static program runs with every C library.
+  const wanted = [`${host}_musl`, host].map((key) => found.get(pin.wheels[key] ?? ""));
+  return wanted.find((path) => path !== undefined);
+}
+
 /** One wheel into `folder` by way of pip; gives its path. */
 async function pipDownload(
-  ctx: Context,
+  ctx: PythonContext,
   requirement: string,
   hashes: string[],
   folder: string,
 ): Promise<string> {
+  const settings = settingsOf(ctx);
   const list = join(folder, "requirements.txt");
   const into = join(folder, "download");
   writeFileSync(
@@ -167,13 +190,17 @@ async function pipDownload(
       "--requirement",
       list,
     ],
-    { env: ctx.env, timeoutMs: 600_000 },
+    { env: pipEnvironment(ctx.env, settings), timeoutMs: 600_000 },
   );
   const file = code === 0 ? readdirSync(into).find((name) => name.endsWith(".whl")) : undefined;
   if (file !== undefined) return join(into, file);
   throw new NetworkError("TOOL_FETCH", `${requirement} could not be fetched with pip`, {
     hint: "Check the network and pip's configuration, or install the program and put it into PATH.",
-    details: { requirement, code, stderr: new TextDecoder().decode(stderr).slice(-1000) },
+    details: {
+      requirement,
+      code,
+      stderr: scrubbed(new TextDecoder().decode(stderr), settings).slice(-1000),
+    },
   });
 }
 

@@ -1,30 +1,47 @@
 /**
  * The uv driver: resolution, export of a lock, and building of wheels. uv decides what is installed, nothing else does; it
- * never installs anything here. Its own cache and configuration (UV_* variables, uv.toml, [tool.uv]) count; where they name no index, pip's do.
+ * never installs anything here. Its own cache and configuration (UV_* variables, uv.toml, [tool.uv]) count.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { type Context, FormatError, NetworkError, run, type SealiftError } from "../../base/mod.ts";
+import { type Context, FormatError, quoteWords } from "../../base/mod.ts";
+import type { PlatformTagsOf } from "../pep/tags.ts";
 import type { Interpreter } from "../runtime/interpreter.ts";
+import type { PythonContext } from "./index-settings.ts";
+import type { LockWish } from "./locked.ts";
+import { pipWheel } from "./pip.ts";
 import type { Tool } from "./tools.ts";
+import { linkOptions, runUv } from "./uv-run.ts";
 
 export interface Resolver {
-  ctx: Context;
+  ctx: PythonContext;
   /** Asked only when something has to be resolved or built: a lock with wheels needs no uv. */
   uv: () => Promise<Tool>;
+  /** Runs here: uv asks it, and wheels are built with it. Often, but not always, the target itself. */
   python: Interpreter;
+  /** Version of the target's Python, `3.12.4`. */
+  pythonVersion: string;
   /** uv's name of the target, such as `x86_64-manylinux_2_28`. */
   platform: string;
+  /** Wheels that the target accepts; one that was built here must be among them. */
+  tags: Map<string, number>;
+  /** pip builds, and uv is not used. */
+  usePip?: boolean;
+  /** Names the variables that the project sets for builds: a build in the cache was made with the same. */
+  variables?: string;
 }
 
 /** glibc versions that uv has a platform for; the newest that is not newer than the target's counts. */
 const MANYLINUX = [17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40];
 
-export function uvPlatform(python: Interpreter, glibc: [number, number]): string {
-  if (python.libc.name === "musl") return `${python.machine}-unknown-linux-musl`;
-  const minor = MANYLINUX.findLast((m) => m <= glibc[1]) ?? 17;
-  return `${python.machine}-manylinux_2_${minor}`;
+export function uvPlatform(system: PlatformTagsOf): string {
+  const { machine } = system;
+  if (system.os === "windows") return `${machine}-pc-windows-msvc`;
+  if (system.os === "darwin") return `${machine}-apple-darwin`;
+  if (system.libc === "musl") return `${machine}-unknown-linux-musl`;
+  const minor = MANYLINUX.findLast((m) => m <= system.version[1]) ?? 17;
+  return `${machine}-manylinux_2_${minor}`;
 }
 
 /**
@@ -35,7 +52,15 @@ export async function compileLock(
   resolver: Resolver,
   cwd: string,
   files: string[],
-  options: { lines?: string[]; extras?: string[]; noDependencies?: boolean } = {},
+  options: {
+    lines?: string[];
+    extras?: string[];
+    /** Constraint files. */
+    constraints?: string[];
+    noDependencies?: boolean;
+    /** Gets what uv warns of and an author should know. */
+    notes?: string[];
+  } = {},
 ): Promise<string> {
   const lines = options.lines ?? [];
   const argv = [
@@ -48,24 +73,30 @@ export async function compileLock(
     "--no-annotate",
   ];
   argv.push("--python", resolver.python.executable, "--python-platform", resolver.platform);
+  argv.push("--python-version", resolver.pythonVersion);
   for (const extra of options.extras ?? []) argv.push("--extra", extra);
+  for (const file of options.constraints ?? []) argv.push("--constraints", file);
   if (options.noDependencies === true) argv.push("--no-deps");
-  argv.push(...files);
+  argv.push(...linkOptions(resolver.ctx), ...files);
   if (lines.length > 0) argv.push("-");
-  const { stdout } = await uv(resolver, argv, {
+  const { stdout, stderr } = await runUv(resolver, argv, {
     cwd,
     input: lines.map((line) => `${line}\n`).join(""),
     what: "Resolving the dependencies",
   });
+  options.notes?.push(...warnings(stderr));
   return stdout;
 }
 
+/** What uv did although it is doubtful: withdrawn files, extras that a package does not have. */
+function warnings(stderr: string): string[] {
+  return [...stderr.matchAll(/^warning: (.*(?:yanked|does not have an extra).*)$/gim)].map(
+    ([, text = ""]) => text,
+  );
+}
+
 /** The lock of a uv project as pylock.toml text, exactly as uv.lock says; `LOCK_STALE` is uv's word when it does not fit the project. */
-export async function exportLock(
-  resolver: Resolver,
-  cwd: string,
-  extras: string[],
-): Promise<string> {
+export async function exportLock(resolver: Resolver, cwd: string, wish: LockWish): Promise<string> {
   const argv = [
     "export",
     "--format",
@@ -76,17 +107,22 @@ export async function exportLock(
     "--no-header",
   ];
   argv.push("--python", resolver.python.executable);
-  for (const extra of extras) argv.push("--extra", extra);
-  const { stdout } = await uv(resolver, argv, { cwd, what: "Reading uv.lock" });
+  for (const extra of wish.extras) argv.push("--extra", extra);
+  for (const group of wish.groups) argv.push("--group", group);
+  const { stdout } = await runUv(resolver, argv, { cwd, what: "Reading uv.lock" });
   return stdout;
 }
 
-/** Builds the wheel of a source folder or source distribution, isolated; gives the wheel's path in `out`, which must be empty. */
+/**
+ * Builds the wheel of a source folder or source distribution; gives the wheel's path in `out`, which must be empty. Isolated, unless
+ * `environment` is the interpreter of an environment that has everything.
+ */
 export async function buildWheel(
-  resolver: Pick<Resolver, "ctx" | "uv" | "python">,
+  resolver: Pick<Resolver, "ctx" | "uv" | "python" | "usePip">,
   source: string,
   out: string,
   epoch: number,
+  environment?: string,
 ): Promise<string> {
   const argv = [
     "build",
@@ -94,14 +130,21 @@ export async function buildWheel(
     "--out-dir",
     out,
     "--python",
-    resolver.python.executable,
+    environment ?? resolver.python.executable,
+    ...(environment === undefined ? [] : ["--no-build-isolation"]),
+    ...linkOptions(resolver.ctx),
     source,
   ];
-  await uv(resolver, argv, {
-    cwd: out,
-    what: `Building ${source}`,
-    env: { SOURCE_DATE_EPOCH: String(epoch), ...reproducible(resolver.ctx.env, source) },
-  });
+  // Generators iterate over sets and write times and numbers; none of them may depend on who builds.
+  const env = {
+    SOURCE_DATE_EPOCH: String(epoch),
+    PYTHONHASHSEED: "0",
+    TZ: "UTC",
+    LC_ALL: "C.UTF-8",
+    ...reproducible(resolver.ctx.env, source),
+  };
+  if (resolver.usePip === true) await pipWheel(resolver, source, out, { env, environment });
+  else await runUv(resolver, argv, { cwd: out, what: `Building ${source}`, env });
   const wheels = readdirSync(out).filter((name) => name.endsWith(".whl"));
   const [wheel] = wheels;
   if (wheel !== undefined && wheels.length === 1) return join(out, wheel);
@@ -114,94 +157,13 @@ export async function buildWheel(
 /** Compiler flags behind the user's own: no debug information, source path or build id, which would differ with every build folder. */
 function reproducible(env: Context["env"], source: string): Record<string, string> {
   if (process.platform === "win32") return {};
-  const compile = `-g0 -ffile-prefix-map=${source}=.`;
+  // Build tools split these variables as a shell does.
+  const map = quoteWords([`-ffile-prefix-map=${source}=.`]);
+  const compile = `-g0 ${map}`;
   const added = (name: string, flags: string) => [env[name], flags].filter(Boolean).join(" ");
   return {
     CFLAGS: added("CFLAGS", compile),
     CXXFLAGS: added("CXXFLAGS", compile),
     ...(process.platform === "linux" && { LDFLAGS: added("LDFLAGS", "-Wl,--build-id=none") }),
   };
-}
-
-interface UvCall {
-  cwd: string;
-  /** Begins the message of a failure. */
-  what: string;
-  input?: string;
-  env?: Record<string, string>;
-}
-
-async function uv(
-  { ctx, uv: find }: Pick<Resolver, "ctx" | "uv">,
-  argv: string[],
-  call: UvCall,
-): Promise<{ stdout: string }> {
-  const global = [
-    "--no-progress",
-    "--color",
-    "never",
-    "--no-python-downloads",
-    ...(ctx.offline ? ["--offline"] : []),
-  ];
-  // The system's certificates, as sealift itself uses them: networks that inspect traffic are common where packages are made.
-  const certificates = { UV_SYSTEM_CERTS: "true", UV_NATIVE_TLS: "true" };
-  const env = {
-    ...certificates,
-    ...ctx.env,
-    ...pipIndexes(ctx.env),
-    ...call.env,
-    VIRTUAL_ENV: undefined,
-  };
-  const tool = await find();
-  const { code, stdout, stderr } = await run([tool.path, ...argv, ...global], {
-    cwd: call.cwd,
-    env,
-    timeoutMs: 1_800_000,
-    ...(call.input === undefined ? {} : { input: call.input }),
-  });
-  if (code === 0) return { stdout: new TextDecoder().decode(stdout) };
-  throw uvFailure(call.what, code, new TextDecoder().decode(stderr), ctx.offline);
-}
-
-const UNREACHABLE =
-  /error sending request|Failed to fetch|dns error|Connection refused|connection closed|operation timed out|Could not connect/i;
-
-function uvFailure(what: string, code: number, stderr: string, offline: boolean): SealiftError {
-  const lines = stderr.trim().split("\n");
-  const explanation = lines.slice(-40).join("\n");
-  const details = { code, stderr: explanation };
-  if (offline) {
-    return new NetworkError(
-      "RESOLVE_OFFLINE",
-      `${what} failed without the network:\n${explanation}`,
-      {
-        hint: "Run it once without `--offline`, or use a lock with `--frozen`.",
-        details,
-      },
-    );
-  }
-  if (UNREACHABLE.test(stderr)) {
-    return new NetworkError(
-      "RESOLVE_NETWORK",
-      `${what} failed, because the index cannot be reached:\n${explanation}`,
-      {
-        hint: "Check the connection, the proxy variables and the index address (UV_DEFAULT_INDEX).",
-        details,
-      },
-    );
-  }
-  return new FormatError("RESOLVE", `${what} failed:\n${explanation}`, {
-    hint: "The explanation is uv's; change the requirements or the Python version accordingly.",
-    details,
-  });
-}
-
-/** pip's variables as uv's, where the user has set none for uv. */
-function pipIndexes(env: Record<string, string | undefined>): Record<string, string> {
-  const mapped: Record<string, string> = {};
-  const own = env.UV_DEFAULT_INDEX ?? env.UV_INDEX_URL;
-  if (own === undefined && env.PIP_INDEX_URL) mapped.UV_DEFAULT_INDEX = env.PIP_INDEX_URL;
-  const extra = env.UV_INDEX ?? env.UV_EXTRA_INDEX_URL;
-  if (extra === undefined && env.PIP_EXTRA_INDEX_URL) mapped.UV_INDEX = env.PIP_EXTRA_INDEX_URL;
-  return mapped;
 }

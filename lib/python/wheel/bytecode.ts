@@ -17,21 +17,48 @@ export interface CompileJob {
   target: string;
 }
 
-export type OptimisationLevel = 0 | 1 | 2;
+/** What `.pyc` files are made with. */
+export interface BytecodeKind {
+  level: 0 | 1 | 2;
+  /** False: without docstrings, also below level 2. */
+  docstrings: boolean;
+}
 
 const COMPILER = `
-import gc, os, sys, json
+import ast, gc, os, sys, json
 import importlib._bootstrap_external as boot
 import _imp, marshal
 request = json.load(sys.stdin)
-level, limit = request["level"], request["parallel"]
+level, limit, docstrings = request["level"], request["parallel"], request["docstrings"]
 failed, running = [], {}
+documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-def compile_one(source, name, target):
-    with open(source, "rb") as f:
+def is_text(node):
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+def without_docstrings(tree):
+    for node in ast.walk(tree):
+        if not isinstance(node, documented) or not node.body or not is_text(node.body[0]):
+            continue
+        first = node.body[0]
+        # All of them: the second text would become the docstring.
+        while node.body and is_text(node.body[0]):
+            del node.body[0]
+        if not node.body and not isinstance(node, ast.Module):
+            node.body.append(ast.copy_location(ast.Pass(), first))
+    return tree
+
+def compile_one(path, name, target):
+    # The name of the source may be as long as names get; that of its bytecode is longer.
+    if len(os.fsencode(os.path.basename(target))) > 255:
+        return 3
+    with open(path, "rb") as f:
         data = f.read()
     try:
-        code = compile(data, name, "exec", dont_inherit=True, optimize=level)
+        source = data
+        if not docstrings:
+            source = without_docstrings(compile(data, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
+        code = compile(source, name, "exec", dont_inherit=True, optimize=level)
     except (SyntaxError, ValueError, UnicodeDecodeError, RecursionError, OverflowError, MemoryError):
         return 3
     pyc = boot._code_to_hash_pyc(code, _imp.source_hash(boot._RAW_MAGIC_NUMBER, data), False)
@@ -53,14 +80,14 @@ warnings.simplefilter("ignore")
 # Children share this process's pages as long as no collection touches them.
 gc.disable()
 gc.freeze()
-for index, (source, name, target) in enumerate(request["jobs"]):
+for index, (path, name, target) in enumerate(request["jobs"]):
     if len(running) >= limit:
         reap()
     pid = os.fork()
     if pid == 0:
         code = 70
         try:
-            code = compile_one(source, name, target)
+            code = compile_one(path, name, target)
         finally:
             os._exit(code)
     running[pid] = index
@@ -76,13 +103,15 @@ json.dump(sorted(failed), sys.stdout)
 export async function compileBytecode(
   python: string,
   jobs: CompileJob[],
-  level: OptimisationLevel,
+  kind: BytecodeKind,
 ): Promise<string[]> {
   if (jobs.length === 0) return [];
   for (const folder of new Set(jobs.map((job) => dirname(job.target))))
     mkdirSync(folder, { recursive: true });
   const request = {
-    level,
+    level: kind.level,
+    // Level 2 does it by itself, and without a tree in between.
+    docstrings: kind.docstrings || kind.level === 2,
     parallel: availableParallelism(),
     jobs: jobs.map((job) => [job.source, job.name, job.target]),
   };
@@ -101,8 +130,13 @@ export async function compileBytecode(
   });
 }
 
+/** Names a cache of bytecode of this kind: `o1`, `o0-nodoc`. */
+export function kindName({ level, docstrings }: BytecodeKind): string {
+  return `o${level}${docstrings || level === 2 ? "" : "-nodoc"}`;
+}
+
 /** `pkg/mod.py` → `pkg/__pycache__/mod.cpython-311.opt-1.pyc` (PEP 3147 and 488). */
-export function bytecodePath(path: string, cacheTag: string, level: OptimisationLevel): string {
+export function bytecodePath(path: string, cacheTag: string, level: 0 | 1 | 2): string {
   const slash = path.lastIndexOf("/");
   const folder = slash < 0 ? "" : path.slice(0, slash + 1);
   const stem = path.slice(slash + 1, -".py".length);

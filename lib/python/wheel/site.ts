@@ -11,19 +11,21 @@ import { cachedFolder, publishFolder, temporaryFolder } from "../cache.ts";
 import type { NativeItem, Replacement } from "../native/native.ts";
 import { csvCell } from "../pep/metadata.ts";
 import { normaliseName } from "../pep/names.ts";
-import type { Interpreter } from "../runtime/interpreter.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Compiler } from "../runtime/runtime.ts";
 import { bytesEntry, startScript, textEntry } from "../runtime/start.ts";
+import type { Layout, Target } from "../runtime/target.ts";
 import {
+  type BytecodeKind,
   bytecodePath,
   compileBytecode,
   type CompileJob,
-  type OptimisationLevel,
+  kindName,
 } from "./bytecode.ts";
-import { recordBytes, unpackWheel, type WheelFile, type WheelInfo } from "./wheel.ts";
+import { builtKey, forgetFolders } from "./machine.ts";
+import { pinningTexts, unpackWheel, type WheelFile, type WheelInfo } from "./wheel.ts";
 
 /** Raised when unpacking or compiling the same wheel would give another result. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** A file of a wheel; `source` is set when another file stands for it. */
 export interface StagedFile extends WheelFile {
@@ -37,6 +39,8 @@ export interface StagedWheel extends WheelInfo {
   /** Names the content: SHA-256 of the wheel, or of its RECORD when it was built here. */
   key: string;
   folder: string;
+  /** Where its sources come from, when that is no index: `git+URL@COMMIT`, an address, or a folder relative to the project. */
+  origin?: string;
 }
 
 /** Unpacks the wheel at `path`, unless the cache has it. Without `sha256` (built here) RECORD names the content. */
@@ -45,11 +49,12 @@ export async function stageWheel(
   path: string,
   sha256?: string,
 ): Promise<StagedWheel> {
-  const key = sha256 ?? sha256Hex(recordBytes(path));
+  const key = sha256 ?? builtKey(pinningTexts(path));
   const folder = join(ctx.cacheDir, "python", "unpacked", `${key}-${RECIPE}`);
   await cachedFolder(folder, async (work) => {
     mkdirSync(join(work, "files"));
-    const info = await unpackWheel(path, join(work, "files"));
+    const unpacked = await unpackWheel(path, join(work, "files"));
+    const info = sha256 === undefined ? forgetFolders(unpacked, join(work, "files")) : unpacked;
     writeFileSync(join(work, "wheel.json"), JSON.stringify(info));
   });
   const info = JSON.parse(readFileSync(join(folder, "wheel.json"), "utf8")) as WheelInfo;
@@ -63,20 +68,22 @@ export interface Bytecode {
   skipped: Map<string, string[]>;
 }
 
-/** Compiles what the cache does not have, all in one run of the packed interpreter. */
+/** Compiles what the cache does not have, all in one run of the packed interpreter or one like it; nothing without a `kind`. */
 export async function compileWheels(
   ctx: Context,
   wheels: StagedWheel[],
-  python: Interpreter,
-  runtime: Runtime,
-  level: OptimisationLevel,
+  target: Pick<Target, "cacheTag">,
+  compiler: Compiler | undefined,
+  kind: BytecodeKind | undefined,
 ): Promise<Bytecode> {
-  const interpreter = sha256Hex(new TextEncoder().encode(python.build)).slice(0, 16);
+  if (kind === undefined || compiler === undefined)
+    return { folders: new Map(), skipped: new Map() };
+  const interpreter = sha256Hex(new TextEncoder().encode(compiler.build)).slice(0, 16);
   const base = join(
     ctx.cacheDir,
     "python",
     "bytecode",
-    `${python.cacheTag}-${interpreter}-o${level}-${RECIPE}`,
+    `${target.cacheTag}-${interpreter}-${kindName(kind)}-${RECIPE}`,
   );
   const folders = new Map(wheels.map((wheel) => [wheel.key, join(base, wheel.key)]));
   const missing = wheels.filter((wheel) => !existsSync(join(base, wheel.key)));
@@ -87,9 +94,9 @@ export async function compileWheels(
         `Compiling ${missing.length} ${missing.length === 1 ? "package" : "packages"}`,
       );
     const jobs = work.flatMap(({ wheel, folder }) =>
-      compileJobs(wheel, folder, python.cacheTag, level),
+      compileJobs(wheel, folder, target.cacheTag, kind),
     );
-    const failed = new Set(await compileBytecode(runtime.program, jobs, level));
+    const failed = new Set(await compileBytecode(compiler.program, jobs, kind));
     for (const { wheel, folder } of work) {
       const lost = sources(wheel).filter((f) => failed.has(join(wheel.folder, "files", f.member)));
       writeFileSync(join(folder, "skipped.json"), JSON.stringify(lost.map((f) => f.path).sort()));
@@ -115,7 +122,7 @@ function compileJobs(
   wheel: StagedWheel,
   folder: string,
   cacheTag: string,
-  level: OptimisationLevel,
+  { level }: BytecodeKind,
 ): CompileJob[] {
   return sources(wheel).map((f) => ({
     source: join(wheel.folder, "files", f.member),
@@ -170,20 +177,20 @@ export function siteEntries(
   wheels: StagedWheel[],
   bytecode: Bytecode,
   cacheTag: string,
-  level: OptimisationLevel,
+  level: BytecodeKind["level"],
 ): TreeEntry[] {
   const tree = new Tree();
   for (const wheel of wheels) {
     const skipped = new Set(bytecode.skipped.get(wheel.key));
-    const compiled = join(bytecode.folders.get(wheel.key) ?? "", "files");
+    const compiled = bytecode.folders.get(wheel.key);
     const record: string[] = [];
     for (const file of wheel.files) {
       if (file.scheme !== "site" || isRewritten(file.path, wheel)) continue;
       tree.add(fileEntry(file, file.path, wheel), wheel, file.sha256);
       record.push(recordRow(file.path, file.sha256, file.size));
-      if (!file.path.endsWith(".py") || skipped.has(file.path)) continue;
+      if (!file.path.endsWith(".py") || skipped.has(file.path) || compiled === undefined) continue;
       const path = bytecodePath(file.path, cacheTag, level);
-      const source = join(compiled, path);
+      const source = join(compiled, "files", path);
       tree.add(
         { path, type: "file", mode: 0o644, size: Bun.file(source).size, source },
         wheel,
@@ -196,15 +203,15 @@ export function siteEntries(
 }
 
 /** What the wheels put beside site-packages: data below the prefix, headers, and scripts (see start.ts). */
-export function prefixEntries(wheels: StagedWheel[], pythonName: string): TreeEntry[] {
+export function prefixEntries(wheels: StagedWheel[], layout: Layout): TreeEntry[] {
   const tree = new Tree();
   for (const wheel of wheels) {
     for (const file of wheel.files) {
       if (file.scheme === "site") continue;
-      if (file.scheme === "scripts") tree.add(scriptEntry(file, wheel), wheel, file.sha256);
+      if (file.scheme === "scripts") tree.add(scriptEntry(file, wheel, layout), wheel, file.sha256);
       else {
-        const headers = `include/site/${pythonName}/${normaliseName(wheel.name)}`;
-        const path = file.scheme === "data" ? file.path : `${headers}/${file.path}`;
+        const headers = `include/site/${layout.library.replace("lib/", "")}/${normaliseName(wheel.name)}`;
+        const path = file.scheme === "data" ? dataPath(file, layout) : `${headers}/${file.path}`;
         tree.add(fileEntry(file, path, wheel), wheel, file.sha256);
       }
     }
@@ -220,8 +227,14 @@ export function prefixEntries(wheels: StagedWheel[], pythonName: string): TreeEn
   return tree.entries;
 }
 
+/** File systems that fold names have one spelling of a folder. */
+function dataPath({ path }: StagedFile, { windows, base, scripts }: Layout): string {
+  if (!windows) return path;
+  return path.replace(/^lib(?=\/)/i, base).replace(/^scripts(?=\/)/i, scripts);
+}
+
 /** A script that begins `#!python` is Python for the packed interpreter; anything else is a program as it is. */
-function scriptEntry(file: StagedFile, wheel: StagedWheel): TreeEntry {
+function scriptEntry(file: StagedFile, wheel: StagedWheel, { scripts }: Layout): TreeEntry {
   const source = sourceOf(file, wheel);
   if (file.size < 1 << 20) {
     const bytes = readFileSync(source);
@@ -230,7 +243,7 @@ function scriptEntry(file: StagedFile, wheel: StagedWheel): TreeEntry {
       return bytesEntry(`libexec/${file.path}`, bytes.subarray(firstLine.length + 1));
     }
   }
-  return { ...fileEntry(file, `bin/${file.path}`, wheel), mode: 0o755 };
+  return { ...fileEntry(file, `${scripts}/${file.path}`, wheel), mode: 0o755 };
 }
 
 function fileEntry(file: StagedFile, path: string, wheel: StagedWheel): TreeEntry {

@@ -5,7 +5,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-import { FormatError } from "../../base/mod.ts";
+import { FormatError, quoted } from "../../base/mod.ts";
 import { parseEntryPoints, parseHeaders, parseRecord, type RecordRow } from "../pep/metadata.ts";
 import { checkCommandName, normaliseName, parseObjectReference } from "../pep/names.ts";
 import { parseWheelName, type WheelName } from "../pep/tags.ts";
@@ -45,6 +45,7 @@ const MAX_TEXT = 16 << 20;
 export async function unpackWheel(path: string, folder: string): Promise<WheelInfo> {
   using zip = ZipFile.open(path);
   const wheel = readWheel(zip);
+  checkNames(zip);
   const files: WheelFile[] = [];
   const folders = new Set<string>();
   for (const entry of zip.entries) {
@@ -55,27 +56,29 @@ export async function unpackWheel(path: string, folder: string): Promise<WheelIn
     folders.add(parent);
     const sha256 = await writeMember(zip, entry, target, wheel.record.get(entry.name), path);
     files.push({
-      ...place(entry.name, wheel, path),
+      ...place(entry.name, path),
       member: entry.name,
       size: entry.size,
       sha256,
       executable: entry.executable,
     });
   }
-  const { record: _, dataFolder: __, ...info } = wheel;
+  const { record: _, ...info } = wheel;
   return { ...info, files };
 }
 
-/** The bytes of RECORD, which pin every member; two builds of the same tree differ in zip times, but not in this. */
-export function recordBytes(path: string): Uint8Array {
+/** RECORD, which pins every member, and METADATA; two builds of the same tree differ in zip times, but not in these. */
+export function pinningTexts(path: string): { record: Uint8Array; metadata: string } {
   using zip = ZipFile.open(path);
   const { distInfo } = readWheel(zip);
-  return member(zip, `${distInfo}/RECORD`);
+  return {
+    record: member(zip, `${distInfo}/RECORD`),
+    metadata: text(zip, `${distInfo}/METADATA`),
+  };
 }
 
 interface Wheel extends Omit<WheelInfo, "files"> {
   record: Map<string, RecordRow>;
-  dataFolder: string;
 }
 
 function readWheel(zip: ZipFile): Wheel {
@@ -98,7 +101,6 @@ function readWheel(zip: ZipFile): Wheel {
     name: title,
     version,
     distInfo,
-    dataFolder: distInfo.replace(/\.dist-info$/, ".data"),
     consoleScripts: commands(groups.get("console_scripts"), file),
     guiScripts: commands(groups.get("gui_scripts"), file),
     record,
@@ -171,20 +173,53 @@ function checkRecordCovers(
   }
 }
 
-function commands(group: Map<string, string> | undefined, file: string): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const [name, reference] of group ?? []) {
-    checkCommandName(name, `${file}: entry_points.txt`);
-    parseObjectReference(reference, `${file}: entry_points.txt: ${name}`);
-    found[name] = reference;
+/** Bytes of one part of a path on every usual file system. */
+const MAX_NAME = 255;
+/** Below what systems allow, with room for the folders of a cache and of a work environment. */
+const MAX_PATH = 2048;
+
+/** Names that fit a file system, on which no file is also a folder and none differ in case only. */
+function checkNames(zip: ZipFile): void {
+  const file = basename(zip.path);
+  const kinds = new Map<string, { path: string; kind: "file" | "folder" }>();
+  const note = (path: string, kind: "file" | "folder") => {
+    const other = kinds.get(path.toLowerCase());
+    if (other === undefined) kinds.set(path.toLowerCase(), { path, kind });
+    else if (other.path !== path)
+      throw bad(file, "WHEEL_NAMES", `${other.path} and ${path} differ only in case`);
+    else if (other.kind !== kind) throw bad(file, "WHEEL_NAMES", `${path} is a file and a folder`);
+  };
+  for (const { name, directory } of zip.entries) {
+    const parts = name.split("/");
+    const isLong = parts.some((part) => Buffer.byteLength(part) > MAX_NAME);
+    if (isLong || Buffer.byteLength(name) > MAX_PATH)
+      throw bad(file, "WHEEL_NAMES", `the name ${quoted(name)} is too long`);
+    for (let length = 1; length < parts.length; length++)
+      note(parts.slice(0, length).join("/"), "folder");
+    note(name, directory ? "folder" : "file");
   }
-  return found;
 }
 
-function place(member: string, wheel: Wheel, file: string): { scheme: Scheme; path: string } {
-  if (!member.startsWith(`${wheel.dataFolder}/`)) return { scheme: "site", path: member };
-  const [, kind = "", ...rest] = member.split("/");
+function commands(group: Map<string, string> | undefined, file: string): Record<string, string> {
+  const where = `${file}: entry_points.txt`;
+  for (const [name, reference] of group ?? []) {
+    checkCommandName(name, where);
+    parseObjectReference(reference, `${where}: ${name}`);
+  }
+  return Object.fromEntries(group ?? []);
+}
+
+/** Places of a work environment that belong to sealift, the launcher or the interpreter (runtime/start.ts). */
+const RESERVED =
+  /^(?:pyvenv\.cfg$|\.sealift(?:\/|$)|lib\/sealift\/|libexec\/|(?:bin|Scripts)\/pythonw?[\d.]*t?(?:\.exe)?$|.*\/_sealift\.pth$)/i;
+
+function place(member: string, file: string): { scheme: Scheme; path: string } {
+  const [folder = "", kind = "", ...rest] = member.split("/");
+  // As installers see it: whatever the spelling of the name in front.
+  if (!folder.endsWith(".data") || kind === "") return { scheme: "site", path: member };
   const path = rest.join("/");
+  if (kind === "data" && RESERVED.test(path))
+    throw bad(basename(file), "WHEEL_SCHEME", `${member} would stand in a reserved place`);
   if (path !== "") {
     if (kind === "purelib" || kind === "platlib") return { scheme: "site", path };
     if (kind === "scripts" || kind === "data" || kind === "headers") {

@@ -117,6 +117,16 @@ directories = [{ path = "{workenv}/var", mode = "0700" }]
       '[package]\nname = "a/b"\nversion = "1"\n',
       "package.name must be letters",
     ],
+    [
+      "a rename of what unset takes away",
+      `${HEAD}${RUN}[execution.runtime.env]\nunset = ["A*"]\nmap = { AB = "C" }\n`,
+      "MANIFEST: /sealift.toml:8: execution.runtime.env.map.AB is never renamed, because unset takes it away before |",
+    ],
+    [
+      "a rename of what pass keeps",
+      `${HEAD}${RUN}[execution.runtime.env]\nunset = ["*"]\npass = ["A?"]\nmap = { AB = "C" }\n`,
+      "AB is never renamed, because pass keeps it as it is",
+    ],
     ["a missing version", `[package]\nname = "a"\n${RUN}`, "package.version is missing"],
     ["no program", HEAD, "execution names no program | Give `argv` or `command`."],
     [
@@ -200,15 +210,10 @@ directories = [{ path = "{workenv}/var", mode = "0700" }]
 });
 
 describe("pyproject.toml", () => {
-  test("without a project says what a Python application needs, also beside a bare setup.py", async () => {
+  test("without a project says what a Python application needs", async () => {
     expect(
       await refusal('[build-system]\nrequires = ["setuptools"]\n', "pyproject.toml"),
     ).toContain("/pyproject.toml: project is missing | A Python application needs [project]");
-    using project = folder();
-    const root = project.put({ "setup.py": "from setuptools import setup\nsetup()\n" });
-    expect(await problem(() => loadProject(root))).toContain(
-      "Write a pyproject.toml. A Python application needs [project]",
-    );
   });
 
   const PROJECT = '[project]\nname = "tool"\nversion = "2.0"\n';
@@ -258,4 +263,31 @@ describe("pyproject.toml", () => {
     });
     expect((await loadProject(root)).kind).toBe("program");
   });
+});
+
+describe("the Python tables", () => {
+  const project = '[project]\nname = "a"\nversion = "1"\n';
+  test.each(["sealift", "flavor"])(
+    "of [tool.%s] name the line and the nearest key",
+    async (tool) => {
+      const of = (table: string, line: string) =>
+        refusal(`${project}[tool.${tool}${table}]\n${line}\n`, "pyproject.toml");
+      const at = `MANIFEST: /pyproject.toml:5: tool.${tool}`;
+      expect(await of("", 'entrypoint = "a:b"')).toBe(
+        `${at}.entrypoint is not a known key | Did you mean \`entry_point\`?`,
+      );
+      expect(await of(".build", "pre_build_command = []")).toBe(
+        `${at}.build.pre_build_command is not a known key | Did you mean \`pre_build_commands\`?`,
+      );
+      expect(await of(".build.platform.linux_amd64", "evn = {}")).toBe(
+        `${at}.build.platform.linux_amd64.evn is not a known key | Did you mean \`env\`?`,
+      );
+      expect(await of(".build", "pre_install_commands = [1]")).toBe(
+        `${at}.build.pre_install_commands[0] must be text or an array such as ["sh", "-c", "…"] | \`sealift schema pyproject.toml\` prints what a manifest may hold.`,
+      );
+      expect(await of(".runtime", "strip_docstring = true")).toContain("`strip_docstrings`");
+      expect(await of(".python", 'versoin = "3.12"')).toContain("`version`");
+      expect(await of(".runtime", "compile_bytecode = 1")).toContain("must be true or false");
+    },
+  );
 });

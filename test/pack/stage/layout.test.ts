@@ -1,12 +1,8 @@
 import { describe, expect, test } from "bun:test";
 
-import fc from "fast-check";
-
 import type { Project } from "../../../lib/pack/manifest/project.ts";
-import { splitWords } from "../../../lib/pack/stage/_words.ts";
 import { checkLayout } from "../../../lib/pack/stage/layout.ts";
 import type { Member, StagedSlot } from "../../../lib/pack/stage/stage.ts";
-import { quoteWords } from "../../../lib/pspf/mod.ts";
 import { problem } from "../fixture.ts";
 
 interface Sketch {
@@ -208,29 +204,5 @@ describe("checkLayout()", () => {
     expect(
       await problem(() => check(["/bin/sh"], [slot("a", { target: "a" })], { setup })),
     ).toContain("SETUP_PATH");
-  });
-});
-
-describe("splitWords()", () => {
-  test.each([
-    ["a  b\tc", ["a", "b", "c"]],
-    [`a 'b c' "d e"`, ["a", "b c", "d e"]],
-    [`a\\ b "c\\"d" 'e\\f'`, ["a b", 'c"d', "e\\f"]],
-    [`'' "" x''y`, ["", "", "xy"]],
-    [`"$HOME \\$x \\a"`, ["$HOME $x \\a"]],
-    ["a\\\nb", ["ab"]],
-    ["  ", []],
-  ])("%j is %j", (text, words) => expect(splitWords(text)).toEqual(words));
-
-  test.each(["'a", '"a', "a\\"])("refuses %j", async (text) => {
-    expect(await problem(() => splitWords(text))).toContain("COMMAND_WORDS");
-  });
-
-  test("undoes what the writer quotes", () => {
-    fc.assert(
-      fc.property(fc.array(fc.string()), (words) =>
-        expect(splitWords(quoteWords(words))).toEqual(words),
-      ),
-    );
   });
 });

@@ -14,50 +14,17 @@ import {
 } from "../../../lib/python/native/libraries.ts";
 import { stripElf } from "../../../lib/python/native/strip.ts";
 import { codeOf, scratch } from "../fixture.ts";
+import { madeElf } from "./made-elf.ts";
 
 const linux = process.platform === "linux";
 const SHELL = "/bin/sh";
-
-/** A dynamic 64-bit file: one segment that maps everything, a dynamic section, its strings. */
-function made(
-  tags: [number, number][],
-  strings: string,
-  options: { machine?: number; type?: number } = {},
-): Uint8Array {
-  const text = new TextEncoder().encode(strings);
-  const dynamicAt = 64 + 56 * 2;
-  const dynamicSize = (tags.length + 3) * 16;
-  const stringsAt = dynamicAt + dynamicSize;
-  const bytes = Buffer.alloc(stringsAt + text.length);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1], 0);
-  bytes.writeUInt16LE(options.type ?? 3, 16);
-  bytes.writeUInt16LE(options.machine ?? 62, 18);
-  bytes.writeBigUInt64LE(64n, 32);
-  bytes.writeUInt16LE(56, 54);
-  bytes.writeUInt16LE(2, 56);
-  const segment = (at: number, type: number, offset: number, size: number) => {
-    bytes.writeUInt32LE(type, at);
-    bytes.writeBigUInt64LE(BigInt(offset), at + 8);
-    bytes.writeBigUInt64LE(BigInt(offset), at + 16);
-    bytes.writeBigUInt64LE(BigInt(size), at + 32);
-  };
-  segment(64, 1, 0, bytes.length);
-  segment(120, 2, dynamicAt, dynamicSize);
-  const all = [...tags, [5, stringsAt], [10, text.length], [0, 0]] as [number, number][];
-  all.forEach(([tag, value], i) => {
-    bytes.writeBigUInt64LE(BigInt(tag), dynamicAt + i * 16);
-    bytes.writeBigUInt64LE(BigInt(value), dynamicAt + i * 16 + 8);
-  });
-  bytes.set(text, stringsAt);
-  return bytes;
-}
 
 describe("parseElf()", () => {
   test("reads names, search paths and kinds", () => {
     const strings = "\0libz.so.1\0$ORIGIN/../lib:/opt\0me.so\0/old\0";
     const at = (text: string) => strings.indexOf(text);
     const elf = parseElf(
-      made(
+      madeElf(
         [
           [1, at("libz")],
           [29, at("$ORIGIN")],
@@ -83,9 +50,9 @@ describe("parseElf()", () => {
     ["text", "ELF_MAGIC", () => new TextEncoder().encode("#!/bin/sh\n".repeat(20))],
     ["nothing", "ELF_MAGIC", () => new Uint8Array()],
     ["a big-endian file", "ELF_CLASS", () => changed(5, 2)],
-    ["an object file", "ELF_TYPE", () => made([], "\0", { type: 1 })],
-    ["a name outside the strings", "ELF_STRINGS", () => made([[1, 999]], "\0")],
-    ["a name without end", "ELF_STRINGS", () => made([[1, 1]], "\0abc")],
+    ["an object file", "ELF_TYPE", () => madeElf([], "\0", { type: 1 })],
+    ["a name outside the strings", "ELF_STRINGS", () => madeElf([[1, 999]], "\0")],
+    ["a name without end", "ELF_STRINGS", () => madeElf([[1, 1]], "\0abc")],
     ["program headers of another size", "ELF_SEGMENTS", () => changed(54, 57)],
     ["program headers beyond the file", "ELF_RANGE", () => changed(35, 255)],
     ["a dynamic section beyond the file", "ELF_RANGE", () => changed(120 + 8 + 2, 255)],
@@ -95,7 +62,7 @@ describe("parseElf()", () => {
   });
 
   test("random changes of a real program: an answer or a typed error", () => {
-    const bytes = linux ? new Uint8Array(readFileSync(SHELL)) : made([[1, 1]], "\0libz.so.1\0");
+    const bytes = linux ? new Uint8Array(readFileSync(SHELL)) : madeElf([[1, 1]], "\0libz.so.1\0");
     const edit = fc.tuple(fc.nat(Math.min(bytes.length, 4096) - 1), fc.nat(255));
     fc.assert(
       fc.property(
@@ -118,7 +85,7 @@ describe("parseElf()", () => {
 });
 
 function changed(at: number, value: number): Uint8Array {
-  const bytes = made([[1, 1]], "\0libz.so.1\0");
+  const bytes = madeElf([[1, 1]], "\0libz.so.1\0");
   bytes[at] = value;
   return bytes;
 }
@@ -153,7 +120,7 @@ describe.skipIf(!linux)("on this system", () => {
     const view = { cache: new Map(), folders: [] };
     const file = (needed: string) => {
       const path = join(folder.path, "x.so");
-      writeFileSync(path, made([[1, 1]], `\0${needed}\0`));
+      writeFileSync(path, madeElf([[1, 1]], `\0${needed}\0`));
       return path;
     };
     expect(await codeOf(() => resolveLibraries(file("/etc/evil.so"), [], view))).toBe("ELF_NEEDED");
@@ -171,7 +138,7 @@ describe.skipIf(!linux)("on this system", () => {
     const library = join(realpathSync(folder.path), "libb.so");
     writeFileSync(
       main,
-      made(
+      madeElf(
         [
           [1, 1],
           [29, strings.indexOf("$")],
@@ -179,9 +146,9 @@ describe.skipIf(!linux)("on this system", () => {
         strings,
       ),
     );
-    writeFileSync(library, made([], "\0"));
+    writeFileSync(library, madeElf([], "\0"));
     expect([...resolveLibraries(main, [], view).libraries]).toEqual([["libb.so", library]]);
-    writeFileSync(library, made([], "\0", { machine: 183 }));
+    writeFileSync(library, madeElf([], "\0", { machine: 183 }));
     expect(resolveLibraries(main, [], view).missing.size).toBe(1);
   });
 

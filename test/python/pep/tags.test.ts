@@ -110,6 +110,35 @@ describe("chooseWheel()", () => {
     expect(choose(files)).toBe(files[1]);
     expect(choose([...files].reverse())).toBe(files[1]);
   });
+  test("free-threaded, musl and two-version wheels", () => {
+    const free = [
+      "a-1-cp313-cp313-manylinux_2_17_x86_64.whl",
+      "a-1-cp313-cp313t-manylinux_2_17_x86_64.whl",
+    ];
+    expect(choose(free, linux(13, 28, "t"))).toBe(free[1]);
+    expect(choose(free, linux(13))).toBe(free[0]);
+    expect(choose(["a-1-cp38-abi3-manylinux_2_17_x86_64.whl"], linux(13, 28, "t"))).toBeUndefined();
+    const both = ["a-1-py2.py3-none-any.whl", "a-1-py2-none-any.whl"];
+    expect(choose(both, linux(13, 28, "t"))).toBe(both[0]);
+    const platforms = platformTags({
+      os: "linux",
+      machine: "x86_64",
+      libc: "musl",
+      version: [1, 2],
+    });
+    const musl: TagTarget = {
+      implementation: "cpython",
+      version: [3, 12],
+      abiFlags: "",
+      platforms,
+    };
+    const wheels = [
+      "a-1-cp312-cp312-manylinux_2_17_x86_64.whl",
+      "a-1-cp36-abi3-musllinux_1_1_x86_64.whl",
+      "a-1-cp312-cp312-musllinux_1_3_x86_64.whl",
+    ];
+    expect(choose(wheels, musl)).toBe(wheels[1]);
+  });
   test("gives nothing when nothing fits", () => {
     expect(choose(["a-1-cp311-cp311-win_amd64.whl", "a-1-py2-none-any.whl"])).toBeUndefined();
   });

@@ -2,8 +2,16 @@ import { describe, expect, test } from "bun:test";
 
 import { checkEntryPoints, commandsOf, defaultCommand } from "../../../lib/python/commands.ts";
 import { satisfiesPython } from "../../../lib/python/pep/specifier.ts";
+import { buildSettings } from "../../../lib/python/project/build-table.ts";
 import { readPyproject } from "../../../lib/python/project/project.ts";
-import { prepareCommand, startCommand, startScript } from "../../../lib/python/runtime/start.ts";
+import { runtimeSettings } from "../../../lib/python/project/runtime-table.ts";
+import {
+  placeOf,
+  prepareCommand,
+  startCommand,
+  startScript,
+} from "../../../lib/python/runtime/start.ts";
+import { layoutOf } from "../../../lib/python/runtime/target.ts";
 import type { StagedWheel } from "../../../lib/python/wheel/site.ts";
 import { codeOf } from "../fixture.ts";
 
@@ -44,14 +52,17 @@ optimization_level = 2`);
       license: "MIT",
       requiresPython: ">=3.9",
       dependencies: ["httpie"],
+      extras: { socks: ["x"] },
+      groups: { names: [], defaults: [], lines: expect.any(Function) },
       dynamicDependencies: false,
       scripts: { "my-app": "my_app.cli:main" },
       guiScripts: { "my-gui": "my_app.gui:App.run" },
       entryPoint: "my_app.__main__:main",
       isPackage: true,
-      python: { version: "3.12" },
-      build: { extras: ["socks"], extraPackages: ["rich"] },
-      runtime: { optimisation: 2 },
+      python: { version: "3.12", archives: {}, source: "any", include: [] },
+      entries: {},
+      build: buildSettings({ extras: ["socks"], extra_packages: ["rich"] }),
+      runtime: { optimisation: 2, bytecode: { level: 2, docstrings: false } },
     });
   });
 
@@ -77,6 +88,11 @@ my-app = "my_app:main"
 requires = ["poetry-core"]
 [tool.sealift.build]
 extras = ["cli"]`);
+    const beside = read(
+      '[tool.poetry]\nname = "a"\nversion = "1"\n[tool.poetry.dependencies]\nb = { path = "../b" }',
+    );
+    expect(beside.hasSources).toBe(true);
+    expect(poetry.hasSources).toBeUndefined();
     expect(poetry).toMatchObject({
       name: "my-app",
       version: "1.2",
@@ -126,6 +142,16 @@ extras = ["cli"]`);
       "a level that does not exist",
       `${PROJECT}[tool.sealift.runtime]\noptimization_level = 3`,
       /must be 0, 1 or 2/,
+    ],
+    [
+      "docstrings left out of bytecode that is not made",
+      `${PROJECT}[tool.sealift.runtime]\ncompile_bytecode = false\nstrip_docstrings = true`,
+      /runtime\.strip_docstrings contradicts compile_bytecode = false/,
+    ],
+    [
+      "docstrings kept at level 2",
+      `${PROJECT}[tool.flavor.runtime]\noptimization_level = 2\nstrip_docstrings = false`,
+      /tool\.flavor\.runtime\.strip_docstrings contradicts optimization_level = 2/,
     ],
     [
       "a Python that is no version",
@@ -186,7 +212,7 @@ describe("commands", () => {
   test("a module that no slot holds is an error", async () => {
     const entry = (path: string) => ({ path, type: "file" as const, mode: 0o644, size: 0 });
     const runtime = { entries: [entry("lib/python3.11/http/server.py")] } as never;
-    const python = { minor: [3, 11] } as never;
+    const python = { minor: [3, 11], platform: "linux", abiFlags: "" } as never;
     const check = (reference: string) =>
       codeOf(() =>
         checkEntryPoints(
@@ -203,15 +229,29 @@ describe("commands", () => {
   });
 });
 
+const layout = (platform: string) => layoutOf({ platform, minor: [3, 11], abiFlags: "" });
+
 test("start commands are isolated and say the optimisation", () => {
-  expect(startCommand("python3.11", "x", 0)).toEqual([
-    "{workenv}/bin/python3.11",
-    "-I",
-    "{workenv}/libexec/x",
+  const start = (table: Parameters<typeof runtimeSettings>[0], place = placeOf("")) =>
+    startCommand(place, layout("linux"), "x", { ...runtimeSettings(table), windowed: false });
+  expect(start({})).toEqual(["{workenv}/bin/python3.11", "-I", "{workenv}/libexec/x"]);
+  expect(start({ optimization_level: 2 })).toContain("-OO");
+  expect(start({ compile_bytecode: false })).toContain("-B");
+  expect(start({}, placeOf("3.9"))[0]).toBe("{workenv}/python-3.9/bin/python3.11");
+  const windows = (windowed: boolean) =>
+    startCommand(placeOf(""), layout("win32"), "x", { ...runtimeSettings({}), windowed })[0];
+  expect([windows(false), windows(true)]).toEqual([
+    "{workenv}/Scripts/python.exe",
+    "{workenv}/Scripts/pythonw.exe",
   ]);
-  expect(startCommand("python3.11", "x", 2)).toContain("-OO");
-  expect(prepareCommand("bin/python3.11", "3.11.7", ["a.pth"]).slice(-3)).toEqual([
+  const prepare = prepareCommand(placeOf("3.9"), layout("linux"), "3.11.7", ["a.pth"]);
+  expect(prepare.slice(4)).toEqual([
+    "{workenv}/python-3.9/lib/sealift/prepare.py",
+    "{workenv}/python-3.9",
+    "{slot:runtime-3.9}",
+    "{slot:site-3.9}",
     "bin/python3.11",
+    "lib/python3.11/site-packages",
     "3.11.7",
     "a.pth",
   ]);

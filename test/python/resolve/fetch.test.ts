@@ -6,7 +6,7 @@ import { silentProgress } from "../../../lib/base/mod.ts";
 import { sha256Hex } from "../../../lib/codec/mod.ts";
 import { cachedFolder } from "../../../lib/python/cache.ts";
 import { fetchFiles } from "../../../lib/python/resolve/fetch.ts";
-import type { LockedFile } from "../../../lib/python/resolve/pylock.ts";
+import type { LockedFile } from "../../../lib/python/resolve/locked.ts";
 import { codeOf, offlineContext, scratch } from "../fixture.ts";
 
 const body = new TextEncoder().encode("the wheel");

@@ -139,13 +139,13 @@ describe.skipIf(reason !== undefined)(
       });
     });
 
-    test("another platform than the interpreter's is refused", async () => {
+    test("a program of another platform than the package's is refused", async () => {
       const manifest = join(mkdtempSync(join(folder, "empty-")), "pyproject.toml");
       const project = readPyproject(
         { project: { name: "a", version: "1", scripts: { a: "a:b" } } },
         manifest,
       );
-      const options = { platform: "windows_arm64", scratch: folder };
+      const options = { platform: "windows_arm64", python: "python3", scratch: folder };
       await expect(stagePython(context(), project, options)).rejects.toMatchObject({
         code: "PYTHON_PLATFORM",
       });

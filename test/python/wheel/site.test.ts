@@ -4,7 +4,8 @@ import { join } from "node:path";
 
 import { findProgram, run } from "../../../lib/base/mod.ts";
 import { sha256Hex, type TreeEntry } from "../../../lib/codec/mod.ts";
-import { bytecodePath, compileBytecode } from "../../../lib/python/wheel/bytecode.ts";
+import { layoutOf } from "../../../lib/python/runtime/target.ts";
+import { bytecodePath, compileBytecode, kindName } from "../../../lib/python/wheel/bytecode.ts";
 import {
   type Bytecode,
   nativeItems,
@@ -123,6 +124,8 @@ describe("siteEntries()", () => {
   });
 });
 
+const UNIX = layoutOf({ platform: "linux", minor: [3, 11], abiFlags: "" });
+
 test("prefixEntries() separates Python scripts, programs, data and headers", async () => {
   const entries = await withWheels(
     [
@@ -137,7 +140,7 @@ test("prefixEntries() separates Python scripts, programs, data and headers", asy
       },
       { name: "other", entryPoints: "[console_scripts]\nrun = other:main\n" },
     ],
-    (wheels) => prefixEntries(wheels, "python3.11").map(flat),
+    (wheels) => prefixEntries(wheels, UNIX).map(flat),
   );
   expect(entries.map(({ path, mode }) => [path, mode.toString(8)])).toEqual([
     ["libexec/tool", "644"],
@@ -177,7 +180,7 @@ describe.skipIf(findProgram("python3") === undefined)("compileBytecode()", () =>
       name,
       target: join(folder, bytecodePath(name, "x", 0)),
     }));
-    const failed = await compileBytecode(python, jobs, 0);
+    const failed = await compileBytecode(python, jobs, { level: 0, docstrings: true });
     const good = names.filter((name) => !failed.includes(join(folder, name))).sort();
     const bytes = good.map((name) =>
       readFileSync(join(folder, bytecodePath(name, "x", 0))).toString("hex"),
@@ -212,11 +215,65 @@ describe.skipIf(findProgram("python3") === undefined)("compileBytecode()", () =>
           target: join(folder.path, bytecodePath("m.py", tag, 0)),
         },
       ],
-      0,
+      { level: 0, docstrings: true },
     );
     writeFileSync(join(folder.path, "m.py"), "print('changed')\n");
     const { stdout } = await run([python, "-c", "import m"], { cwd: folder.path });
     expect(new TextDecoder().decode(stdout)).toBe("compiled\n");
+  });
+});
+
+test.skipIf(findProgram("python3") === undefined)(
+  "a source whose bytecode would have too long a name has none",
+  async () => {
+    using folder = scratch();
+    const name = `${"n".repeat(250)}.py`;
+    writeFileSync(join(folder.path, name), "");
+    const target = join(folder.path, bytecodePath(name, "cpython-311", 0));
+    const job = { source: join(folder.path, name), name, target };
+    const kind = { level: 0, docstrings: true } as const;
+    expect(await compileBytecode(findProgram("python3") ?? "", [job], kind)).toEqual([job.source]);
+  },
+);
+
+describe.skipIf(findProgram("python3") === undefined)("bytecode without docstrings", () => {
+  const source = `"""module"""
+"second"
+from __future__ import annotations
+def f():
+    """only"""
+class C:
+    "one"
+    "two"
+    x = 1
+    async def g(self):
+        "doc"
+        return "kept"
+T = """text"""
+import sys, asyncio
+print(__doc__, f.__doc__, C.__doc__, C.g.__doc__, f(), C.x, asyncio.run(C().g()), T, sys._getframe().f_lineno)
+`;
+
+  test.each([0, 1] as const)(
+    "below level 2 (%d) keeps every other text, and lines",
+    async (level) => {
+      using folder = scratch();
+      const python = findProgram("python3") ?? "";
+      const at = (name: string) => join(folder.path, name);
+      writeFileSync(at("m.py"), source);
+      const job = { source: at("m.py"), name: "m.py", target: at("m.pyc") };
+      expect(await compileBytecode(python, [job], { level, docstrings: false })).toEqual([]);
+      const { stdout, stderr } = await run([python, at("m.pyc")]);
+      const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      expect(text).toBe("None None None None None 1 kept text 15\n");
+      expect(readFileSync(at("m.pyc"), "latin1")).not.toContain("only");
+    },
+  );
+
+  test("its cache has a name of its own", () => {
+    expect(kindName({ level: 1, docstrings: true })).toBe("o1");
+    expect(kindName({ level: 1, docstrings: false })).toBe("o1-nodoc");
+    expect(kindName({ level: 2, docstrings: false })).toBe("o2");
   });
 });
 

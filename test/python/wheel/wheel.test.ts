@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { parseEntryPoints, parseRecord } from "../../../lib/python/pep/metadata.ts";
 import { unpackWheel } from "../../../lib/python/wheel/wheel.ts";
-import { codeOf, scratch, type WheelParts, writeWheel, zip } from "../fixture.ts";
+import { codeOf, scratch, wheelMembers, type WheelParts, writeWheel, zip } from "../fixture.ts";
 
 async function unpack(parts: WheelParts) {
   using folder = scratch();
@@ -113,9 +113,69 @@ describe("unpackWheel()", () => {
       { entryPoints: "[console_scripts]\nx = demo:main();import os\n" },
     ],
     ["an entry point without group", "WHEEL_ENTRY_POINTS", { entryPoints: "x = y:z\n" }],
+    [
+      "a command that would replace the interpreter",
+      "COMMAND_NAME",
+      { entryPoints: "[gui_scripts]\npython3.11 = demo:main\n" },
+    ],
+    ["a program of its name", "COMMAND_NAME", { files: { "demo-1.0.data/scripts/Python": "" } }],
+    ...[
+      "pyvenv.cfg",
+      ".sealift/ready",
+      "lib/sealift/prepare.py",
+      "libexec/demo",
+      "bin/python3",
+    ].map((path): [string, string, WheelParts] => [
+      `data in the reserved place ${path}`,
+      "WHEEL_SCHEME",
+      { files: { [`demo-1.0.data/data/${path}`]: "" } },
+    ]),
+    ["a file that is a folder too", "WHEEL_NAMES", { files: { "a/b": "", a: "" } }],
+    [
+      "files that differ in case only",
+      "WHEEL_NAMES",
+      { files: { "demo/A.py": "", "demo/a.py": "" } },
+    ],
+    ["folders that differ in case only", "WHEEL_NAMES", { files: { "Demo/a.py": "" } }],
+    ["a name beyond 255 bytes", "WHEEL_NAMES", { files: { [`demo/${"ü".repeat(128)}`]: "" } }],
+    ["a path beyond 2,048 bytes", "WHEEL_NAMES", { files: { [`${"d/".repeat(1024)}x`]: "" } }],
+    ["no scheme", "WHEEL_SCHEME", { files: { "demo-1.0.data/data": "" } }],
+    [
+      "a size that is no number",
+      "WHEEL_RECORD",
+      { record: (r) => r.map((row) => row.replace(/,6$/, ",six")) },
+    ],
   ];
   test.each(cases)("refuses %s", async (_, code, parts) => {
     expect(await codeOf(() => unpack(parts))).toBe(code);
+  });
+
+  test("a command may have any name that JavaScript knows too", async () => {
+    const entryPoints = "[console_scripts]\n__proto__ = demo:main\nconstructor = demo:main\n";
+    const { consoleScripts } = await unpack({ entryPoints });
+    expect(Object.keys(consoleScripts)).toEqual(["__proto__", "constructor"]);
+  });
+
+  test("a .data folder counts whatever its spelling, and platlib is site-packages", async () => {
+    const info = await unpack({
+      name: "My_Demo",
+      files: { "my.demo-1.0.data/platlib/native.py": "", "my.demo-1.0.data/data/etc/x.ini": "" },
+    });
+    const placed = info.files.map((f) => [f.scheme, f.path]);
+    expect(placed).toContainEqual(["site", "native.py"]);
+    expect(placed).toContainEqual(["data", "etc/x.ini"]);
+  });
+
+  test("refuses a wheel without RECORD, and one whose RECORD is no UTF-8", async () => {
+    using folder = scratch();
+    using target = scratch();
+    const path = join(folder.path, "demo-1.0-py3-none-any.whl");
+    const members = wheelMembers();
+    writeFileSync(path, zip(members.slice(0, -1)));
+    expect(await codeOf(() => unpackWheel(path, target.path))).toBe("WHEEL_METADATA");
+    const record = { name: "demo-1.0.dist-info/RECORD", content: new Uint8Array([0xff, 0xfe]) };
+    writeFileSync(path, zip([...members.slice(0, -1), record]));
+    expect(await codeOf(() => unpackWheel(path, target.path))).toBe("WHEEL_METADATA");
   });
 
   test("refuses a file that is no wheel by name, or holds no metadata", async () => {

@@ -72,6 +72,11 @@ describe("ZipFile reads", () => {
   });
 });
 
+/** The same zip with its one two-byte letter as the two bytes C3 28, which are none. */
+function latin1(bytes: Uint8Array): Uint8Array {
+  return bytes.map((byte, i) => (bytes[i - 1] === 0xc3 && byte === 0xbf ? 0x28 : byte));
+}
+
 describe("ZipFile refuses", () => {
   const good: Member = { name: "a", content: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
   const cases: [string, string, () => Uint8Array][] = [
@@ -86,6 +91,7 @@ describe("ZipFile refuses", () => {
     ["a name that climbs", "PATH_ESCAPE", () => zip([{ name: "../a", content: "x" }])],
     ["an absolute name", "PATH_ESCAPE", () => zip([{ name: "/etc/passwd", content: "x" }])],
     ["a backslash", "PATH_ESCAPE", () => zip([{ name: "a\\..\\b", content: "x" }])],
+    ["a name that is not UTF-8", "ZIP_ENTRY", () => latin1(zip([{ ...good, name: "a\u00ff" }]))],
     ["one name twice", "ZIP_DUPLICATE", () => zip([good, good])],
     ["one name in two spellings", "ZIP_DUPLICATE", () => zip([good, { ...good, name: "./a" }])],
     ["a symbolic link", "ZIP_ENTRY", () => zip([{ ...good, mode: 0o120777 }])],

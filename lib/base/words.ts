@@ -1,5 +1,6 @@
-/** Text to words by the quoting rules of a POSIX shell, as the launchers split `command`. Nothing is expanded. */
-import { FormatError, quoted } from "../../base/mod.ts";
+/** Text to words by the quoting rules of a POSIX shell, as the launchers split `command`, and back. Nothing is expanded. */
+import { FormatError } from "./errors.ts";
+import { quoted } from "./text.ts";
 
 /** @throws FormatError `COMMAND_WORDS` for an open quote or a backslash at the end */
 export function splitWords(text: string): string[] {
@@ -54,4 +55,14 @@ function refusal(text: string, problem: string): FormatError {
       hint: "Quotes and backslashes follow POSIX shell rules; an array needs none.",
     },
   );
+}
+
+/** Words as POSIX shell text that splits into the same words. */
+export function quoteWords(words: readonly string[]): string {
+  return words.map(quoteWord).join(" ");
+}
+
+function quoteWord(word: string): string {
+  if (/^[A-Za-z0-9_@%+=:,./{}-]+$/.test(word)) return word;
+  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,0 +1,5 @@
+"""Counts bytes, in C."""
+
+from tally._count import count
+
+__all__ = ["count"]

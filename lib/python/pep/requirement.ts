@@ -1,0 +1,66 @@
+/** One requirement of a distribution (PEP 508): `requests[socks]>=2.22; python_version < "4"`. */
+import { satisfies } from "@renovatebot/pep440";
+
+import { normaliseName } from "./names.ts";
+
+export interface Requirement {
+  /** Normalised (PEP 503). */
+  name: string;
+  /** Normalised (PEP 685), sorted. */
+  extras: string[];
+  /** Version specifier as written, without parentheses; empty when any version does. */
+  specifier: string;
+  /** Where it comes from when that is a URL. */
+  url?: string;
+  /** Environment marker as written. */
+  marker?: string;
+}
+
+const MAX_LENGTH = 16_384;
+const NAME = /^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*(.*)$/s;
+
+/** `undefined` for what is no requirement: old tools wrote many things there, and a report must still be possible. */
+export function parseRequirement(text: string): Requirement | undefined {
+  if (text.length > MAX_LENGTH) return undefined;
+  const [, name, extras = "", rest = ""] = NAME.exec(text) ?? [];
+  if (name === undefined) return undefined;
+  const found: Requirement = {
+    name: normaliseName(name),
+    extras: extraNames(extras),
+    specifier: "",
+  };
+  if (rest.startsWith("@")) return withUrl(found, rest.slice(1).trim());
+  const at = rest.indexOf(";");
+  const specifier = (at < 0 ? rest : rest.slice(0, at))
+    .trim()
+    .replace(/^\((.*)\)$/s, "$1")
+    .trim();
+  if (specifier !== "" && !/^[=!<>~]/.test(specifier)) return undefined;
+  return withMarker({ ...found, specifier }, at < 0 ? "" : rest.slice(at + 1));
+}
+
+/** A URL may hold `;`, so its marker begins after a blank. */
+function withUrl(found: Requirement, rest: string): Requirement | undefined {
+  const [, url, marker = ""] = /^(\S+)(?:\s+;\s*(.*))?$/s.exec(rest) ?? [];
+  return url === undefined ? undefined : withMarker({ ...found, url }, marker);
+}
+
+function withMarker(found: Requirement, marker: string): Requirement {
+  return marker.trim() === "" ? found : { ...found, marker: marker.trim() };
+}
+
+function extraNames(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  return [...new Set(names.filter(Boolean).map(normaliseName))].sort();
+}
+
+/** Whether `version` fits (PEP 440). A malformed specifier fits nothing. */
+export function fitsRequirement(version: string, { specifier }: Requirement): boolean {
+  return specifier === "" || satisfies(version, specifier, { prereleases: true });
+}
+
+/** As one would write it, without the marker: `requests[socks]>=2.22`. */
+export function requirementText({ name, extras, specifier, url }: Requirement): string {
+  const list = extras.length === 0 ? "" : `[${extras.join(",")}]`;
+  return url === undefined ? `${name}${list}${specifier}` : `${name}${list} @ ${url}`;
+}

@@ -1,0 +1,73 @@
+/**
+ * The sources of a project: which files of its folder they are, a copy of them to build in (build backends and commands write
+ * where they work), and one digest that names them.
+ */
+import { cpSync, existsSync, lstatSync, readlinkSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+
+import { compareNames, sha256File, sha256Hex } from "../../codec/mod.ts";
+
+/** Never copied into the build: environments, caches, and outputs of earlier builds, which setuptools would take for sources. */
+const LEFT_OUT = new Set([
+  "__pycache__",
+  ".venv",
+  "venv",
+  "env",
+  "node_modules",
+  ".tox",
+  ".nox",
+  ".mypy_cache",
+  ".pytest_cache",
+  ".ruff_cache",
+  "build",
+  "dist",
+]);
+
+/** Build backends may ask them for a version; two clones of one commit differ in them. */
+const HISTORY = new Set([".git", ".hg", ".svn", ".bzr"]);
+
+/** Copies the sources below `root` to `copy`, which does not exist. */
+export function copySources(root: string, copy: string): void {
+  cpSync(root, copy, {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: (from) => from === root || isSource(from, root),
+  });
+}
+
+function isSource(path: string, root: string): boolean {
+  const name = basename(path);
+  const info = lstatSync(path);
+  // A package made here before would else grow into the next one.
+  if (!info.isDirectory())
+    return (info.isFile() && !name.endsWith(".psp")) || info.isSymbolicLink();
+  const isTop = resolve(path, "..") === root;
+  const isLeftOut =
+    LEFT_OUT.has(name) && (isTop || name === "__pycache__" || name === "node_modules");
+  return !isLeftOut && !name.endsWith(".egg-info") && !existsSync(join(path, "pyvenv.cfg"));
+}
+
+/**
+ * SHA-256 over the sources below `root`: one line `file <x or -> <sha256> <path>` or `link <target> <path>` for each, sorted.
+ * The history of version control does not count.
+ */
+export async function sourceHash(root: string): Promise<string> {
+  const lines: string[] = [];
+  const walk = async (folder: string): Promise<void> => {
+    for (const name of await readdir(join(root, folder))) {
+      const path = folder === "" ? name : `${folder}/${name}`;
+      const full = join(root, path);
+      if (HISTORY.has(name) || !isSource(full, root)) continue;
+      const info = lstatSync(full);
+      if (info.isDirectory()) await walk(path);
+      else if (info.isSymbolicLink()) lines.push(`link ${readlinkSync(full)} ${path}\n`);
+      else {
+        const mode = (info.mode & 0o111) === 0 ? "-" : "x";
+        lines.push(`file ${mode} ${await sha256File(full)} ${path}\n`);
+      }
+    }
+  };
+  await walk("");
+  return sha256Hex(new TextEncoder().encode(lines.sort(compareNames).join("")));
+}
