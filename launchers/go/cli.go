@@ -17,6 +17,11 @@ const cliHelp = `Commands of this package (SEALIFT_LAUNCHER_CLI=1):
   extract INDEX DIR  decode a slot into a folder
   workenv            print the path of the work environment
   run [ARGS]         run the program
+  start [ARGS]       start the service in the background
+  status             whether the service runs (exit code 3: it does not)
+  stop               stop the service
+  restart [ARGS]     stop the service and start it from this file
+  logs               print the last lines of the service's log
   help               print this
 Each takes --json.
 `
@@ -44,6 +49,9 @@ func runCLI(image *os.File, start *Start) (int, error) {
 		start.args = args
 		return runPackage(image, start)
 	}
+	if isControl(command) {
+		return c.control(command, args)
+	}
 	for _, arg := range args {
 		if arg == "--json" {
 			c.json = true
@@ -51,7 +59,11 @@ func runCLI(image *os.File, start *Start) (int, error) {
 			c.args = append(c.args, arg)
 		}
 	}
-	code, err := c.answer(command)
+	return c.refuse(c.answer(command))
+}
+
+// refuse makes an error a document where documents were asked for.
+func (c *cli) refuse(code int, err error) (int, error) {
 	if err != nil && c.json {
 		f := asFailure(err)
 		return f.exit(), printOut(f.json() + "\n")
@@ -115,7 +127,7 @@ func (c *cli) help() error {
 	}
 	w := document("help", true)
 	w.key("commands").open('[')
-	for _, name := range []string{"info", "verify", "metadata", "slots", "slot", "extract", "workenv", "run", "help"} {
+	for _, name := range []string{"info", "verify", "metadata", "slots", "slot", "extract", "workenv", "run", "start", "status", "stop", "restart", "logs", "help"} {
 		w.text("", name)
 	}
 	w.close(']')

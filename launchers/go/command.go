@@ -96,6 +96,7 @@ type Scope struct {
 	self   string
 	data   string // <data>/<name>
 	runDir string // of temp slots; "" until one is made
+	port   string // of a service that has one
 }
 
 // fill substitutes the placeholders of one word in one pass; what is put in is not looked at again. Other text in braces stays.
@@ -140,6 +141,9 @@ func (s *Scope) value(placeholder string) (value string, known bool, err error) 
 		return s.pkg.plan.version, true, nil
 	case "{self}":
 		return s.self, true, nil
+	}
+	if placeholder == "{port}" && s.port != "" {
+		return s.port, true, nil
 	}
 	name, isSlot := strings.CutPrefix(placeholder, "{slot:")
 	if !isSlot {

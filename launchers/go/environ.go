@@ -93,6 +93,10 @@ func buildEnviron(scope *Scope, start *Start) (*Environ, error) {
 			env.set(pair.name, value)
 		}
 	}
+	if scope.port != "" {
+		env.set("PORT", scope.port)
+		env.set("SEALIFT_PORT", scope.port)
+	}
 	for _, pair := range []Pair{
 		{"SEALIFT_WORKENV", scope.env.root}, {"SEALIFT_PACKAGE", plan.name}, {"SEALIFT_VERSION", plan.version},
 		{"SEALIFT_SELF", scope.self}, {"FLAVOR_WORKENV", scope.env.root},

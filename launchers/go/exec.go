@@ -21,10 +21,15 @@ func execute(job *Job) (int, error) {
 	if err != nil {
 		return 0, startFailure(job, err)
 	}
+	job.runAfter(code)
+	return code, nil
+}
+
+// runAfter runs the shutdown slots.
+func (job *Job) runAfter(code int) {
 	for _, program := range job.shutdown {
 		runShutdown(program, append(job.env, "SEALIFT_EXIT_CODE="+strconv.Itoa(code)))
 	}
-	return code, nil
 }
 
 // withOrigin adds what the dynamic linker needs where /proc is not mounted: only this variable then tells it the $ORIGIN of a

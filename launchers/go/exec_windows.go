@@ -29,13 +29,9 @@ func spawn(path string, argv, env []string) (int, error) {
 	if err != nil {
 		debugf("no job object", "detail", reason(err))
 	}
-	command := &exec.Cmd{Path: withExtension(path), Args: argv, Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
-	if isBatch(command.Path) {
-		interpreter, line, err := batchLine(command.Path, argv[1:])
-		if err != nil {
-			return 0, err
-		}
-		command.Path, command.SysProcAttr = interpreter, &syscall.SysProcAttr{CmdLine: line}
+	command, err := programCommand(path, argv, env)
+	if err != nil {
+		return 0, err
 	}
 	err = command.Run()
 	if job != 0 {
@@ -46,6 +42,19 @@ func spawn(path string, argv, env []string) (int, error) {
 		return 0, err
 	}
 	return command.ProcessState.ExitCode(), nil
+}
+
+// programCommand is the program as this system starts it: batch files run in their interpreter.
+func programCommand(path string, argv, env []string) (*exec.Cmd, error) {
+	command := &exec.Cmd{Path: withExtension(path), Args: argv, Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	if isBatch(command.Path) {
+		interpreter, line, err := batchLine(command.Path, argv[1:])
+		if err != nil {
+			return nil, err
+		}
+		command.Path, command.SysProcAttr = interpreter, &syscall.SysProcAttr{CmdLine: line}
+	}
+	return command, nil
 }
 
 // joinJob puts this process into a new job object, where children are born into.

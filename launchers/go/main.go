@@ -108,6 +108,9 @@ func runChecked(pkg *Package, start *Start) (int, error) {
 	}
 	// Nothing more is read; Windows lets a program replace its package only when nobody holds the file open.
 	pkg.image.Close()
+	if job.instance != "" {
+		return superviseHere(pkg, job)
+	}
 	return execute(job)
 }
 

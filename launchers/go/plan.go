@@ -13,6 +13,7 @@ type Plan struct {
 	command       string
 	entries       []Entry
 	runtimeEnv    RuntimeEnv
+	service       *Service
 	workenvEnv    []Pair
 	executionEnv  []Pair
 	directories   []Directory
@@ -227,7 +228,9 @@ func (f *fields) readExecution(plan *Plan, v *Value) {
 }
 
 func (f *fields) readEnvironment(plan *Plan, meta *Value) {
-	env := f.object(f.object(meta.get("runtime"), "runtime").get("env"), "runtime.env")
+	runtime := f.object(meta.get("runtime"), "runtime")
+	plan.service = f.readService(runtime)
+	env := f.object(runtime.get("env"), "runtime.env")
 	plan.runtimeEnv = RuntimeEnv{
 		pass:    f.texts(env.get("pass"), "runtime.env.pass"),
 		unset:   f.texts(env.get("unset"), "runtime.env.unset"),

@@ -16,6 +16,8 @@ type Job struct {
 	runDir   string   // of temp slots, removed when the program ended
 	shutdown []string // programs to run after it
 	spawn    bool
+	instance string // the name that it has as a service, if it is one
+	port     string // of a service
 }
 
 // prepare makes the work environment unless it is there, and everything that only this start needs.
@@ -46,14 +48,22 @@ func prepare(pkg *Package, env *Workenv, command *Command, start *Start) (*Job, 
 		}
 	}
 	job, err := makeJob(scope, argv, environ, start)
-	if err != nil && scope.runDir != "" {
-		_ = removeTree(scope.runDir)
+	if err != nil {
+		if scope.runDir != "" {
+			_ = removeTree(scope.runDir)
+		}
+		return nil, err
 	}
-	return job, err
+	job.instance, job.port = pkg.plan.instance(command), scope.port
+	return job, nil
 }
 
 func newScope(pkg *Package, env *Workenv, self string) (*Scope, error) {
-	scope := &Scope{pkg: pkg, env: env, self: self}
+	port, err := pkg.plan.servicePort()
+	if err != nil {
+		return nil, err
+	}
+	scope := &Scope{pkg: pkg, env: env, self: self, port: port}
 	for i := range pkg.plan.slots {
 		slot := &pkg.plan.slots[i]
 		switch {

@@ -2,11 +2,20 @@
 import * as v from "valibot";
 
 import { type Context, UsageError } from "../base/mod.ts";
-import { judgeRelease, readRelease, RELEASE_ENDING, ReleasePackage } from "../pack/mod.ts";
+import { judgeRelease, readRelease, RELEASE_ENDING } from "../pack/mod.ts";
 import { keyFingerprint } from "../trust/mod.ts";
 import { printable, type View } from "./view.ts";
 
-const Packages = v.array(v.strictObject({ ...ReleasePackage.entries, sha256: v.string() }));
+const Packages = v.array(
+  v.strictObject({
+    file: v.string(),
+    platform: v.string(),
+    size: v.number(),
+    /** SHA-256 of the signed JSON in the package, and of the whole file. */
+    identity: v.string(),
+    sha256: v.string(),
+  }),
+);
 
 export const ReleaseHead = v.strictObject({
   file: v.string(),

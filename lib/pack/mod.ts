@@ -2,12 +2,11 @@
 export { type Comparison, comparePackages, GROUPS as COMPARED_GROUPS } from "./compare/compare.ts";
 export { type AppliedDelta, applyDelta, type ApplyOptions } from "./delta/apply.ts";
 export { createDelta, type CreatedDelta, type CreateOptions } from "./delta/create.ts";
-export { DeltaHeader } from "./delta/file.ts";
 export { type DeltaInfo, inspectDelta } from "./delta/inspect.ts";
 export { type Demo, DEMOS, makeDemo } from "./demo/demo.ts";
 export { detectProject, type Detected, writeManifest } from "./manifest/init.ts";
 export { type JudgedRelease, judgeRelease } from "./release/judge.ts";
-export { readRelease, RELEASE_ENDING, ReleasePackage } from "./release/manifest.ts";
+export { readRelease, RELEASE_ENDING } from "./release/manifest.ts";
 export { type Judged, judgePackage, type JudgeOptions } from "./seal/judge.ts";
 export { loadProject } from "./manifest/load.ts";
 export type { PackedOutput, PackedSlot, PackOptions, PackReport } from "./options.ts";

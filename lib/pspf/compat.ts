@@ -51,6 +51,9 @@ export function checkCompat(manifest: Manifest, slots: readonly CheckedSlot[]): 
   slots.forEach(checkSlot);
   checkExecution(manifest, slots);
   for (const [i, step] of (manifest.setup_commands ?? []).entries()) checkSetup(step, i);
+  if (manifest.runtime?.service !== undefined) {
+    throw broken("SERVICE", "runtime.service", "those launchers know no services");
+  }
   if (Object.keys(manifest.workenv?.env ?? {}).length > 0) {
     throw broken("WORKENV_ENV", "workenv.env", "the Go launcher ignores it", "Use execution.env.");
   }

@@ -5,6 +5,7 @@ import { PLATFORM_PATTERN } from "./metadata.ts";
 import { relativeTarget } from "./normalize.ts";
 import { isEncrypted, type Operation, packChain } from "./operations.ts";
 import type { SlotEncryption } from "./secret/key.ts";
+import type { Service } from "./service.ts";
 
 /** Where a slot's content comes from. */
 export type SlotContent =
@@ -55,6 +56,7 @@ export interface Manifest {
       map?: Record<string, string>;
       set?: Record<string, string>;
     };
+    service?: Service;
   };
   workenv?: {
     directories?: Array<{ path: string; mode?: string }>;

@@ -11,6 +11,7 @@ import { LIFECYCLE_NAMES } from "./descriptor.ts";
 import { MAX_SLOTS } from "./layout.ts";
 import { formatOperations, type Operation, parseOperations } from "./operations.ts";
 import { Encryption } from "./secret/parameters.ts";
+import { serviceSchema } from "./service.ts";
 
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 export const PLATFORM_PATTERN = /^(?:linux|darwin|windows)(?:_(?:amd64|arm64))?$/;
@@ -69,6 +70,7 @@ const Runtime = v.strictObject({
       set: v.optional(TextMap),
     }),
   ),
+  service: v.optional(serviceSchema),
 });
 
 const Workenv = v.strictObject({

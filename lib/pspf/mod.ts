@@ -41,6 +41,7 @@ export { openPackage, type OpenOptions } from "./reader.ts";
 export { keyMaterial, type KeyMaterial, type SlotEncryption } from "./secret/key.ts";
 export { type Encryption, isKeySource } from "./secret/parameters.ts";
 export { type FindKey, keyFiles, keyFinder, type KeyPlaces } from "./secret/source.ts";
+export { type Service, serviceSchema } from "./service.ts";
 export { signPackage, type Signed, type SignOptions } from "./sign.ts";
 export { storedSlot } from "./stored.ts";
 export { type Check, type Verdict, verifyPackage, type VerifyOptions } from "./verify.ts";

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { DELTA } from "./delta.ts";
 import { compileC, EXEC_STUB, makeBigFile, makeTree, NOOP } from "./fixtures.ts";
 import { type Command, NO_STORE, onCores, pair, removed, shell, single, start } from "./measure.ts";
+import { PYTHON } from "./python.ts";
 
 export interface Row {
   id: string;
@@ -277,6 +278,7 @@ export const ROWS: Row[] = [
       );
     },
   },
+  ...PYTHON,
   DELTA,
   {
     id: "version",

@@ -43,7 +43,11 @@ beforeAll(async () => {
       files: Object.fromEntries(EVIL.map((name) => [`evil/${name}`, noise(30_000)])),
     }),
   };
-  const file = await packageOf(home.home, { site, app: { "run.py": noise(9000) } });
+  const file = await packageOf(home.home, {
+    site,
+    app: { "run.py": noise(9000) },
+    launcher: { "a.bin": noise(7000) },
+  });
   const made = await home.run(["inspect", file, "--html", page]);
   expect(made).toMatchObject({ code: 0, err: "" });
   browser = await Page.open();
@@ -93,6 +97,8 @@ describe.skipIf(available !== true)(
       const all = await boxes();
       const top = all.filter(({ depth }) => depth === 0);
       expect(top.map(({ href }) => href)).toContain("#site");
+      // A slot that is called like a part of the head.
+      expect(top.map(({ href }) => href)).toContain("#launcher%20(2)");
       const area = (box: Box) => (box.w + 1) * (box.h + 1);
       const drawn = top.reduce((sum, box) => sum + area(box), 0);
       expect(drawn / (map.w * map.h)).toBeWithin(0.98, 1.02);

@@ -4,8 +4,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"time"
 )
@@ -53,6 +55,15 @@ func main() {
 		check(child.Start())
 		sleep(args[0])
 		check(child.Process.Kill())
+	case "serve": // until it is told to end
+		listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+		check(err)
+		fmt.Println("up", args)
+		told := make(chan os.Signal, 1)
+		signal.Notify(told, os.Interrupt)
+		<-told
+		listener.Close()
+		fmt.Println("told to end")
 	case "rename": // the package that runs
 		self := os.Getenv("SEALIFT_SELF")
 		check(os.Rename(self, self+".old"))

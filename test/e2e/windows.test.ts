@@ -17,6 +17,7 @@ import { join } from "node:path";
 
 import { embeddedLauncher } from "../../lib/launcher/mod.ts";
 import { freshBinary } from "../../scripts/binary.ts";
+import { freePort } from "../launcher/service.ts";
 import { testIf } from "../support/need.ts";
 import { must, needWine, type StartOptions, startWine, type Wine } from "./wine.ts";
 
@@ -289,6 +290,31 @@ check("temp slots go after the run, and a shutdown slot runs after it", async ()
   const root = join(local(), "cache", "workenv");
   const life = readdirSync(root).find((name) => name.startsWith("life")) as string;
   expect(readdirSync(join(root, life, ".sealift", "run"))).toEqual([]);
+});
+
+check("a service starts in the background, is asked about, starts again and stops", async () => {
+  const port = await freePort();
+  const manifest = `[package]\nname = "serving"\nversion = "1"
+[execution]\nargv = ["{workenv}/program", "serve"]
+[service]\nport = ${port}\nstop_timeout = 1
+[[slots]]\nid = "program"\nsource = "program.exe"\ntarget = "program.exe"\n`;
+  const file = await pack("serving", manifest);
+  const command = async (...args: string[]): Promise<Record<string, unknown>> => {
+    const env = { SEALIFT_LAUNCHER_CLI: "1" };
+    const { code, stdout, stderr } = await start(["--json", ...args], { env, leaves: true }, file);
+    return { stderr, ...(JSON.parse(stdout) as Record<string, unknown>), code };
+  };
+  expect(await command("status")).toMatchObject({ code: 3, state: "stopped" });
+  const first = await command("start", "a b");
+  expect(first).toMatchObject({ code: 0, started: true, port });
+  expect(await command("start")).toMatchObject({ started: false, pid: first.pid });
+  expect(await command("status")).toMatchObject({ code: 0, state: "running", accepts: true });
+  expect(await command("logs")).toMatchObject({ lines: ["up [a b]"] });
+  expect((await start([], {}, file)).code).toBe(104);
+  expect(await command("restart")).toMatchObject({ code: 0, started: true });
+  expect(await command("stop")).toMatchObject({ code: 0, stopped: true });
+  expect(await command("stop")).toMatchObject({ code: 0, stopped: false });
+  expect(await command("status")).toMatchObject({ code: 3, state: "stopped", accepts: false });
 });
 
 check("a changed byte anywhere is refused, and so is a signer that nobody trusts", async () => {

@@ -30,6 +30,8 @@ export interface Wine {
 export interface StartOptions {
   env?: Record<string, string>;
   input?: Uint8Array;
+  /** Output goes through files: what it leaves running holds them, as every process of wine does with its parent's. */
+  leaves?: boolean;
   /** Default: 30 s. */
   timeoutMs?: number;
 }
@@ -64,7 +66,8 @@ export async function startWine(folder: string): Promise<Wine> {
   });
   return {
     drive,
-    async start(argv, { env, input, timeoutMs = 30_000 } = {}) {
+    async start(argv, { env, input, leaves, timeoutMs = 30_000 } = {}) {
+      if (leaves) return await startThroughFiles(folder, { ...base, ...env }, argv);
       const outcome = await run(["wine", ...argv], {
         cwd: folder,
         env: { ...base, ...env },
@@ -78,6 +81,24 @@ export async function startWine(folder: string): Promise<Wine> {
       await keeper.exited;
     },
   };
+}
+
+async function startThroughFiles(
+  folder: string,
+  env: Record<string, string | undefined>,
+  argv: string[],
+): Promise<Outcome> {
+  const [out, err] = [join(folder, "stdout"), join(folder, "stderr")];
+  for (const file of [out, err]) writeFileSync(file, "");
+  const child = Bun.spawn(["wine", ...argv], {
+    cwd: folder,
+    env,
+    stdin: "ignore",
+    stdout: Bun.file(out),
+    stderr: Bun.file(err),
+  });
+  const code = await child.exited;
+  return { code, stdout: await Bun.file(out).text(), stderr: await Bun.file(err).text() };
 }
 
 async function linkRandom(folder: string, system: string): Promise<void> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::aside;
+use crate::control::{self, Control};
 use crate::document::{Document, string};
 use crate::environ;
 use crate::failure::{Failure, Result};
@@ -24,7 +25,8 @@ use crate::tree::Tree;
 use crate::trust;
 use crate::unpack::{self, Sink, Work};
 
-const COMMANDS: [&str; 9] = ["info", "verify", "metadata", "slots", "slot", "extract", "workenv", "run", "help"];
+const COMMANDS: [&str; 14] =
+    ["info", "verify", "metadata", "slots", "slot", "extract", "workenv", "run", "start", "status", "stop", "restart", "logs", "help"];
 
 const HELP: &str = "Commands of this package (SEALIFT_LAUNCHER_CLI=1):
   info               what this package is (the default)
@@ -35,6 +37,11 @@ const HELP: &str = "Commands of this package (SEALIFT_LAUNCHER_CLI=1):
   extract INDEX DIR  decode a slot into a folder
   workenv            print the path of the work environment
   run [ARGS]         run the program
+  start [ARGS]       start the service in the background
+  status             whether the service runs (exit code 3: it does not)
+  stop               stop the service
+  restart [ARGS]     stop the service and start it from this file
+  logs               print the last lines of the service's log
   help               print this
 Each takes --json.
 ";
@@ -65,6 +72,13 @@ pub fn run(image: Image, start: Start) -> i32 {
         let start = Start { name: start.name, args: rest };
         let ran = Sealed::open(image).and_then(|sealed| crate::run(&sealed, &start));
         return ran.unwrap_or_else(|failure| refuse(&failure, false));
+    }
+    if control::COMMANDS.contains(&call.command.as_str()) {
+        let control = Control { command: &call.command, json: call.json || rest.first().is_some_and(|word| word == "--json") };
+        return match control.answer(image, start.name, rest) {
+            Ok(answer) => print(&answer.text).map_or_else(|failure| refuse(&failure, false), |()| answer.code),
+            Err(failure) => refuse(&failure, control.json),
+        };
     }
     match call.answer(image, &start.name) {
         Ok(answer) => print(&answer.text).map_or_else(|failure| refuse(&failure, false), |()| answer.code),
@@ -101,8 +115,11 @@ impl Call {
         }
         let command = if args.is_empty() { "info".into() } else { args.remove(0).to_string_lossy().into_owned() };
         let rest = args.clone();
-        json |= args.iter().any(is_json);
-        args.retain(|word| !is_json(word));
+        // What stands behind these may be the program's.
+        if !control::COMMANDS.contains(&command.as_str()) {
+            json |= args.iter().any(is_json);
+            args.retain(|word| !is_json(word));
+        }
         (Call { command, args, json }, rest)
     }
 

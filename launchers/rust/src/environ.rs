@@ -79,6 +79,10 @@ pub fn build(scope: &Scope, started_as: &OsStr) -> Result<Environ> {
     for (name, value) in plan.runtime.set.iter().chain(&plan.workenv_env).chain(&plan.execution_env) {
         environ.set(name, scope.fill(value)?);
     }
+    if let Some(port) = scope.port {
+        environ.set("PORT", port.to_string());
+        environ.set("SEALIFT_PORT", port.to_string());
+    }
     let path = &scope.sealed.package.image.path;
     environ.set("SEALIFT_WORKENV", &scope.place.dir);
     environ.set("SEALIFT_PACKAGE", &plan.name);

@@ -86,7 +86,7 @@ impl Program {
     }
 
     /// Starts a child that does `before` and becomes the program.
-    fn fork(&self, base: &Path, before: impl FnOnce() -> io::Result<()>) -> Result<libc::pid_t> {
+    pub fn fork(&self, base: &Path, before: impl FnOnce() -> io::Result<()>) -> Result<libc::pid_t> {
         let failed = |e: &io::Error| start_failure(&self.path(), base, e);
         let (mut report, mut failure) = io::pipe().map_err(|e| failed(&e))?;
         // SAFETY: the process has one thread here, so the child may do anything; it only executes or exits.

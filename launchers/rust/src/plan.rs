@@ -4,6 +4,7 @@ use crate::failure::{Failure, Result};
 use crate::json::Json;
 use crate::operations::{self, Operation};
 use crate::secret::{self, Encryption};
+use crate::service::{self, Service};
 use crate::setup::Setup;
 
 pub type Pairs = Vec<(String, String)>;
@@ -19,6 +20,7 @@ pub struct Plan {
     pub execution_env: Pairs,
     pub workenv_env: Pairs,
     pub runtime: Runtime,
+    pub service: Option<Service>,
     /// Path and octal mode.
     pub directories: Vec<(String, Option<u32>)>,
     pub setup: Vec<Setup>,
@@ -142,6 +144,7 @@ pub fn read(document: &Json) -> Result<Plan> {
         execution_env: merged(execution.get("env").pairs()?, execution.get("environment").pairs()?),
         workenv_env: root.get("workenv").get("env").pairs()?,
         runtime: read_runtime(&root.get("runtime").get("env"))?,
+        service: if sealed { service::read(&root.get("runtime").get("service"))? } else { None },
         directories: read_directories(&root.get("workenv").get("directories"))?,
         setup: root.get("setup_commands").list()?.iter().enumerate().map(Setup::read).collect::<Result<_>>()?,
         launcher: read_launcher(&root.get("launcher"), sealed)?,

@@ -15,7 +15,9 @@ use crate::package::Sealed;
 use crate::plan::Lifecycle;
 use crate::ready::{self, Made};
 use crate::scope::{Home, Scope, is_shared};
+use crate::service;
 use crate::shutdown;
+use crate::supervise;
 use crate::unpack::{self, Sink, Work};
 
 /// How the person who runs the package started it.
@@ -25,9 +27,20 @@ pub struct Start {
     pub args: Vec<OsString>,
 }
 
-/// Prepares and starts the program. Returns its exit code when it ran as a child.
-pub fn run(sealed: &Sealed, start: &Start) -> Result<i32> {
-    let words = command::split(command::choose(&sealed.plan, &start.name)?)?;
+/// A program that can start.
+pub struct Ready<'a> {
+    pub scope: Scope<'a>,
+    pub environ: Environ,
+    pub program: Program,
+    /// The name that it has as a service, if it is one.
+    pub instance: Option<String>,
+}
+
+/// Prepares everything that a start needs.
+pub fn make_ready<'a>(sealed: &'a Sealed, start: &Start) -> Result<Ready<'a>> {
+    let command = command::choose(&sealed.plan, &start.name)?;
+    let instance = service::instance(&sealed.plan, command);
+    let words = command::split(command)?;
     let scope = Scope::new(sealed)?;
     let mut argv = scope.fill_all(&words)?;
     let environ = environ::build(&scope, &start.name)?;
@@ -39,17 +52,34 @@ pub fn run(sealed: &Sealed, start: &Start) -> Result<i32> {
     argv.extend_from_slice(&start.args);
     log::debug(format_args!("starting {}", path.display()));
     let program = Program::new(&path, &argv, &environ)?;
+    Ok(Ready { scope, environ, program, instance })
+}
+
+/// Prepares and starts the program. Returns its exit code when it ran as a child.
+pub fn run(sealed: &Sealed, start: &Start) -> Result<i32> {
+    let ready = make_ready(sealed, start)?;
+    let Ready { scope, program, .. } = &ready;
+    if let Some(instance) = &ready.instance {
+        return supervise::foreground(&ready, instance);
+    }
     let ends = scope.slots().any(|(_, slot)| slot.lifecycle == Lifecycle::Shutdown);
     let spawn = scope.run.is_some() || ends || std::env::var_os("SEALIFT_EXEC").is_some_and(|mode| mode == "spawn");
     if !spawn {
         match program.run(&scope.place.base)? {}
     }
-    let run_folder = aside::RunFolder::make(&scope)?;
-    let code = program.spawn(&scope.place.base);
-    drop(run_folder);
-    let code = code?;
-    shutdown::run(&scope, &environ, code);
-    Ok(code)
+    ready.around(|| program.spawn(&scope.place.base))
+}
+
+impl Ready<'_> {
+    /// What a program that does not take this process's place needs before and after it runs.
+    pub fn around(&self, run: impl FnOnce() -> Result<i32>) -> Result<i32> {
+        let run_folder = aside::RunFolder::make(&self.scope)?;
+        let code = run();
+        drop(run_folder);
+        let code = code?;
+        shutdown::run(&self.scope, &self.environ, code);
+        Ok(code)
+    }
 }
 
 /// Makes the work environment unless it is there, and brings `startup` and `config` slots up to date.

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 /// What arrives here and belongs to the child.
-const FORWARDED: [i32; 9] =
+pub const FORWARDED: [i32; 9] =
     [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGCONT, libc::SIGWINCH];
 
 /// How SIGPIPE and SIGCHLD were set when the launcher started, for the program.
@@ -134,7 +134,7 @@ fn ended(child: libc::pid_t) -> io::Result<Option<i32>> {
     }
 }
 
-fn code_of(status: i32) -> i32 {
+pub fn code_of(status: i32) -> i32 {
     if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 

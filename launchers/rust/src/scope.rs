@@ -9,6 +9,7 @@ use crate::names;
 use crate::package::Sealed;
 use crate::place::{self, Place};
 use crate::plan::{Checksum, Lifecycle, Slot};
+use crate::service;
 
 pub struct Scope<'a> {
     pub sealed: &'a Sealed,
@@ -17,6 +18,8 @@ pub struct Scope<'a> {
     data: Option<PathBuf>,
     /// Folder of this run's `temp` slots, when there are any.
     pub run: Option<PathBuf>,
+    /// Of a service that has one.
+    pub port: Option<u16>,
 }
 
 /// A slot's place: a tree, and a path in it.
@@ -41,7 +44,7 @@ impl<'a> Scope<'a> {
             false => None,
         };
         let run = slots().any(|slot| slot.lifecycle == Lifecycle::Run).then(|| run_folder(&place));
-        Ok(Scope { sealed, place, data, run })
+        Ok(Scope { sealed, place, data, run, port: service::port(&sealed.plan)? })
     }
 
     /// The slots of this system and mode.
@@ -102,6 +105,7 @@ impl<'a> Scope<'a> {
             "{package_name}" => plan.name.clone().into(),
             "{version}" => plan.version.clone().into(),
             "{self}" => self.sealed.package.image.path.clone().into(),
+            "{port}" if self.port.is_some() => self.port.map(|port| port.to_string()).unwrap_or_default().into(),
             _ => match slot_name(placeholder) {
                 Some(name) => self.slot_path(name, placeholder)?.into(),
                 None => return Ok(None),

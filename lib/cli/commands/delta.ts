@@ -2,9 +2,26 @@ import { basename, extname, relative } from "node:path";
 
 import * as v from "valibot";
 
-import { applyDelta, createDelta, DeltaHeader, inspectDelta } from "../../pack/mod.ts";
+import { applyDelta, createDelta, inspectDelta } from "../../pack/mod.ts";
 import { command } from "../command.ts";
 import { counted, printable, type View } from "../view.ts";
+
+const Side = { name: v.string(), version: v.string(), identity: v.string() };
+const Header = v.strictObject({
+  from: v.strictObject(Side),
+  /** `size` and `sha256` of the whole file. */
+  to: v.strictObject({ ...Side, size: v.number(), sha256: v.string() }),
+  made_by: v.strictObject({ sealift: v.string(), zstd: v.string(), zlib: v.string() }),
+  portable: v.boolean(),
+  /** Bytes in the file; of the first two also after decompression. */
+  sections: v.strictObject({
+    plan: v.tuple([v.number(), v.number()]),
+    literals: v.tuple([v.number(), v.number()]),
+    diffs: v.number(),
+    stored: v.number(),
+  }),
+});
+type Header = v.InferOutput<typeof Header>;
 
 export const create = command({
   name: "delta create",
@@ -39,7 +56,7 @@ export const create = command({
     /** Bytes of the delta, and of the new package. */
     size: v.number(),
     full: v.number(),
-    ...DeltaHeader.entries,
+    ...Header.entries,
     slots: v.array(
       v.strictObject({
         id: v.string(),
@@ -111,7 +128,7 @@ export const apply = command({
   ],
   data: v.strictObject({
     path: v.string(),
-    ...DeltaHeader.entries,
+    ...Header.entries,
     signers: v.array(v.string()),
     trusted: v.optional(v.boolean()),
     dry_run: v.boolean(),
@@ -145,7 +162,7 @@ export const inspect = command({
   data: v.strictObject({
     path: v.string(),
     size: v.number(),
-    ...DeltaHeader.entries,
+    ...Header.entries,
     /** Of the new bytes: named in the old package, described as differences, new, and carried as they are stored. */
     bytes: v.strictObject({
       copied: v.number(),
@@ -187,6 +204,6 @@ export const inspect = command({
   },
 });
 
-function between({ from, to }: Pick<DeltaHeader, "from" | "to">, { style }: View): string {
+function between({ from, to }: Pick<Header, "from" | "to">, { style }: View): string {
   return `${style.bold(printable(`${from.name} ${from.version}`))} → ${style.bold(printable(`${to.name} ${to.version}`))}`;
 }

@@ -295,6 +295,7 @@ function renderOutput(data: Data, output: Data["outputs"][number], view: View): 
       ? `needs on the target: ${printable(output.host_programs.join(", "))}`
       : "",
     renderSystem(output.native),
+    renderLibraries(output.native),
     ...(output.checks ?? []).map((check) => renderCheck(check, view)),
     `${renderWritten(data, output.path, view, "packed")}${size}`,
   ];
@@ -307,6 +308,15 @@ function renderSystem(native: Data["outputs"][number]["native"]): string {
     return `runs on glibc ≥ ${native.glibc}${systems}`;
   }
   return native?.musl ? "runs on systems with musl, such as Alpine Linux" : "";
+}
+
+function renderLibraries(native: Data["outputs"][number]["native"]): string {
+  const names = [
+    ...(native?.from_target ?? []),
+    ...(native?.missing ?? []).map(({ library }) => library),
+  ];
+  const text = [...new Set(names)].sort().join(", ");
+  return text === "" ? "" : `libraries of the target: ${printable(text)}`;
 }
 
 /** What a test printed is shown with --verbose. */

@@ -77,7 +77,7 @@ function otherEngine({ encoder }: Segment): EnvironmentError {
     "DELTA_ENGINE",
     `Compressing with ${kind} gives other bytes here than where the delta was made`,
     {
-      hint: "Use the version of sealift that made it (`sealift delta inspect` names it), or ask for one made with `--portable`.",
+      hint: "Use the version of sealift that made it, or ask for one made with `--portable`.",
       details: { encoder },
     },
   );

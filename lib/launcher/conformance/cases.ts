@@ -9,6 +9,7 @@ import lifecycle from "../../../test/conformance/cases/lifecycle.json";
 import place from "../../../test/conformance/cases/place.json";
 import program from "../../../test/conformance/cases/program.json";
 import seal from "../../../test/conformance/cases/seal.json";
+import service from "../../../test/conformance/cases/service.json";
 import setup from "../../../test/conformance/cases/setup.json";
 import trust from "../../../test/conformance/cases/trust.json";
 import unpack from "../../../test/conformance/cases/unpack.json";
@@ -25,6 +26,7 @@ const FILES = {
   place,
   program,
   seal,
+  service,
   setup,
   trust,
   unpack,

@@ -6,12 +6,14 @@ import {
   checkArchivePath,
   CheckError,
   type Context,
+  EnvironmentError,
   FormatError,
   quoted,
   scratchFolder,
   UsageError,
+  version,
 } from "../../base/mod.ts";
-import { rebuild, Sha256 } from "../../codec/mod.ts";
+import { engines, rebuild, Sha256 } from "../../codec/mod.ts";
 import { openPackage, type Verdict, verifyPackage } from "../../pspf/mod.ts";
 import { loadPublicKey, openTrustStore } from "../../trust/mod.ts";
 import { type Delta, type DeltaHeader, openDelta } from "./file.ts";
@@ -58,7 +60,9 @@ export async function applyDelta(
     const before = await checkWhole(ctx, from);
     await using folder = await scratchFolder(join(ctx.cacheDir, "tmp"), "sealift-delta-");
     await using old = new PackageSources(await openPackage(from), folder.path, "old");
-    await replay(ctx, delta, old, (piece) => out.write(piece));
+    await replay(ctx, delta, old, (piece) => out.write(piece)).catch((error: unknown) => {
+      throw namingEngines(error, header);
+    });
     const verdict = await verifyPackage(out.temporary, {
       ...(key && { key }),
       ...(trust && { trust }),
@@ -101,6 +105,21 @@ export async function replay(
   });
   task.done();
   if (written !== size || hash.hex() !== sha256) throw otherResult(delta.path);
+}
+
+/** Which versions of the compression libraries do not agree. */
+function namingEngines(error: unknown, { made_by: by }: DeltaHeader): unknown {
+  if (!(error instanceof EnvironmentError) || error.code !== "DELTA_ENGINE") return error;
+  const here = { sealift: version, ...engines() };
+  const text = ({ sealift, zstd, zlib }: typeof here) =>
+    `sealift ${sealift} (zstd ${zstd.slice(0, 12)}, zlib ${zlib.slice(0, 12)})`;
+  const { hint, details, cause } = error;
+  const message = `${error.message}: it was made by ${text(by)}, this is ${text(here)}`;
+  return new EnvironmentError(error.code, message, {
+    ...(hint !== undefined && { hint }),
+    details: { ...details, expected: text(by), actual: text(here) },
+    cause,
+  });
 }
 
 /** The verdict on a package that must be whole before anything is made from it. */

@@ -5,7 +5,14 @@
  */
 import { join } from "node:path";
 
-import { AtomicFile, type Context, InternalError, scratchFolder, version } from "../../base/mod.ts";
+import {
+  AtomicFile,
+  type Context,
+  EnvironmentError,
+  InternalError,
+  scratchFolder,
+  version,
+} from "../../base/mod.ts";
 import {
   type DeltaSource,
   describe,
@@ -102,6 +109,7 @@ async function prove(ctx: Context, out: AtomicFile, old: PackageSources): Promis
     await replay(ctx, delta, old, async () => {});
     return delta.header;
   } catch (error) {
+    if (error instanceof EnvironmentError && error.code !== "DELTA_ENGINE") throw error;
     throw new InternalError("DELTA_PROOF", `The delta does not give the new package: ${error}`, {
       hint: "This is a bug in sealift; `--portable` may avoid it.",
       cause: error,
@@ -248,7 +256,7 @@ class Builder {
     }
   }
 
-  /** Opens the sources that the spans name before they are read. */
+  /** Ops for new bytes; what they carry goes into the spools. */
   async #describe(
     start: number,
     end: number,

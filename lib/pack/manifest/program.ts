@@ -31,6 +31,7 @@ export function sharedParts(tables: SharedTables, where: ManifestText): SharedPa
   checkIds(slots, where);
   const ids = slots.map((slot) => slot.id);
   const { runtime, ...execution } = tables.execution ?? {};
+  const { service } = tables;
   checkRenames(runtime?.env, where);
   const platforms = platformList(tables.platforms, where);
   const compression = compressionOf(tables.compression, undefined, where, ["compression"]);
@@ -39,7 +40,7 @@ export function sharedParts(tables: SharedTables, where: ManifestText): SharedPa
     setup: (tables.setup ?? []).map((step) => withNamedSlots(step, ids)) as SetupStep[],
     notes: [],
     ...(tables.execution && { execution: withNamedSlots(execution, ids) }),
-    ...(runtime && { runtime }),
+    ...((runtime ?? service) && { runtime: { ...runtime, ...(service && { service }) } }),
     ...(tables.workenv && { workenv: withNamedSlots(tables.workenv, ids) }),
     ...(platforms && { platforms }),
     ...(compression && { compression }),

@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 
 import { parsePlatform, type Platform } from "../../launcher/mod.ts";
-import type { Lifecycle, Operation } from "../../pspf/mod.ts";
+import type { Lifecycle, Operation, Service } from "../../pspf/mod.ts";
 import type { PythonProject } from "../../python/mod.ts";
 import { type CompressionChoice, parseCompression } from "../stage/compression.ts";
 import { manifestError, type ManifestText } from "./_issues.ts";
@@ -46,7 +46,7 @@ export interface Project {
   package: { name: string; version: string; description?: string; license?: string };
   /** `{slot:N}` is already `{slot:ID}`. Absent only for Python, where the entry points are found later. */
   execution?: Omit<ExecutionTable, "runtime">;
-  runtime?: NonNullable<ExecutionTable["runtime"]>;
+  runtime?: NonNullable<ExecutionTable["runtime"]> & { service?: Service };
   workenv?: WorkenvTable;
   setup: SetupStep[];
   slots: SlotSpec[];

@@ -118,7 +118,7 @@ async function loadPython(document: Table, own: Table, place: Place): Promise<Pr
     package: packageOf(python),
     ...shared,
     slots: [...shared.slots, ...tests],
-    ...(isolated && { runtime: withUnset(shared.runtime, ISOLATED) }),
+    ...withService(isolated ? withUnset(shared.runtime, ISOLATED) : shared.runtime, python, at),
     python,
   };
 }
@@ -195,6 +195,23 @@ function withoutIsolated(table: Table, where: ManifestText): { table: Table; iso
   const isolated = env.isolated;
   delete env.isolated;
   return { table, isolated };
+}
+
+/** `[tool.sealift.service]`, or its short form in the runtime table. */
+function withService(
+  runtime: Project["runtime"],
+  python: PythonProject,
+  where: ManifestText,
+): Pick<Project, "runtime"> {
+  const { service } = python.runtime;
+  if (service === undefined) return runtime === undefined ? {} : { runtime };
+  if (runtime?.service === undefined) return { runtime: { ...runtime, service } };
+  throw manifestError(
+    where,
+    ["runtime", "persistent"],
+    "says what the table service says already",
+    "Keep one of the two: the table has more keys.",
+  );
 }
 
 /** The same rules with more variables to unset. */

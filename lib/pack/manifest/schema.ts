@@ -10,6 +10,7 @@ import {
   LIFECYCLE_NAMES,
   NAME_PATTERN,
   PLATFORM_PATTERN,
+  serviceSchema,
   VERSION_PATTERN,
 } from "../../pspf/mod.ts";
 
@@ -142,6 +143,8 @@ export const sharedTables = {
   slots: v.optional(v.array(SlotTable)),
   setup: v.optional(v.array(SetupStep)),
   workenv: v.optional(WorkenvTable),
+  /** The program is a service that a supervisor keeps up. */
+  service: v.optional(serviceSchema),
   /** What `pack` makes without `--platform`; default: this machine's. */
   platforms: v.optional(
     v.pipe(v.array(v.string()), v.minLength(1, "must name one platform at least")),

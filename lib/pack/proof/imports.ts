@@ -60,7 +60,8 @@ export async function checkImports(ctx: Context, trial: Trial): Promise<ImportRe
     report.notes.push(...lateNotes(answer.missing));
     report.optional.push(...answer.missing.map(({ name }) => name.split(".")[0] ?? ""));
   }
-  report.optional = [...new Set(report.optional)].sort();
+  // What begins with an underscore belongs to an interpreter, not to a package.
+  report.optional = [...new Set(report.optional)].filter((name) => !name.startsWith("_")).sort();
   return report;
 }
 

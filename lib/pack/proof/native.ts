@@ -2,7 +2,7 @@
  * What the native parts of a package ask of the system that it runs on: the C library and its version, and libraries that the package
  * does not hold. Read from the dynamic sections of the ELF files in the slots, never by running them.
  */
-import { basename } from "node:path";
+import { basename, posix } from "node:path";
 
 import { FormatError } from "../../base/mod.ts";
 import type { TreeEntry } from "../../codec/mod.ts";
@@ -95,6 +95,7 @@ export async function nativeReport(
   if (natives.length === 0) return undefined;
 
   const known = new Set(slots.flatMap(namesOf));
+  const places = new Set(slots.flatMap(placesOf));
   for (const { elf } of natives) if (elf.soname !== undefined) known.add(elf.soname);
   const report: NativeReport = {
     files: natives.length,
@@ -108,6 +109,7 @@ export async function nativeReport(
     for (const library of elf.needed) {
       if (isMusl(library)) report.musl = true;
       else if (isCLibrary(library) || known.has(library)) continue;
+      else if (places.has(`${slot}:${placeOf(path, library)}`)) continue;
       else if (isTargetLibrary(library) || COMPILER.test(library)) fromTarget.add(library);
       else report.missing.push({ slot, path, library });
     }
@@ -144,6 +146,17 @@ function namesOf({ input }: StagedSlot): string[] {
   if (input.content.kind !== "tree") return [basename(input.target)];
   const isLibrary = ({ type, path }: TreeEntry) => type !== "directory" && path.includes(".so");
   return input.content.entries.filter(isLibrary).map(({ path }) => basename(path));
+}
+
+/** Every file of a slot, as `slot:path`. */
+function placesOf({ input: { id, content } }: StagedSlot): string[] {
+  return content.kind === "tree" ? content.entries.map(({ path }) => `${id}:${path}`) : [];
+}
+
+/** `$ORIGIN/../lib/libpython3.11.so.1.0` is a place relative to the file that asks, as relocatable interpreters have it. */
+function placeOf(path: string, library: string): string | undefined {
+  if (!library.startsWith("$ORIGIN/")) return undefined;
+  return posix.join(posix.dirname(path), library.slice("$ORIGIN/".length));
 }
 
 function isMusl(library: string): boolean {

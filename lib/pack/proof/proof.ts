@@ -13,7 +13,7 @@ import { checkStructure } from "./structure.ts";
 import type { Trial } from "./trial.ts";
 
 export interface Proven {
-  name: "structure" | "libraries" | "imports" | "requirements" | "test";
+  name: "structure" | "libraries" | "imports" | "test";
   detail: string;
 }
 

@@ -20,7 +20,7 @@ const Length = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const Digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, "not 64 hex digits"));
 const FileName = v.pipe(v.string(), v.check(isFileName, "not the name of a file in this folder"));
 
-export const ReleasePackage = v.strictObject({
+const ReleasePackage = v.strictObject({
   file: FileName,
   platform: v.pipe(v.string(), v.regex(PLATFORM_PATTERN, "not a platform")),
   size: Length,

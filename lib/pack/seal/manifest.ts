@@ -7,7 +7,7 @@ import type { SetupStep } from "../manifest/schema.ts";
 export function writerManifest(project: Project): Manifest {
   const { argv, command, entries, env } = project.execution ?? {};
   const { name, version, description, license } = project.package;
-  const runtime = project.runtime?.env;
+  const { env: rules, service } = project.runtime ?? {};
   const directories = project.workenv?.directories?.map(({ path, mode }) => ({
     path: inWorkenv(path),
     ...(mode && { mode: octal(mode) }),
@@ -20,7 +20,9 @@ export function writerManifest(project: Project): Manifest {
       ...(entries && { entries }),
       ...(env && { env }),
     },
-    ...(runtime && { runtime: { env: defined(runtime) } }),
+    ...((rules ?? service) && {
+      runtime: { ...(rules && { env: defined(rules) }), ...(service && { service }) },
+    }),
     ...(project.workenv && {
       workenv: {
         ...(directories && { directories }),

@@ -50,12 +50,13 @@ export async function stageApplication(
   choice: PythonChoice,
   options: ApplicationOptions,
 ): Promise<Application> {
-  const { target, runs, compiler } = choice;
+  const { target, runs, portable, compiler } = choice;
   const { bytecode: kind, optimisation } = project.runtime;
   if (kind !== undefined && compiler === undefined) throw noCompiler(choice, options.platform);
   const layout = layoutOf(target);
   const { include } = project.python;
-  const runtime = await stageRuntime(ctx, target, { bytecode: kind, include, compiler, runs });
+  const wishes = { bytecode: kind, include, compiler, portable, runs };
+  const runtime = await stageRuntime(ctx, target, wishes);
   const collected = await collect(ctx, project, choice, { ...options, runtime });
   const { resolution, own } = collected;
   const wheels = own === undefined ? resolution.wheels : [own, ...resolution.wheels];

@@ -90,7 +90,9 @@ function notesOf({ choice, runtime, collected, native, skipped }: Application): 
   const { version } = choice.target;
   const notes = [...collected.notes];
   if (runtime.omitted.length > 0)
-    notes.push(`left out, because their libraries are missing here: ${runtime.omitted.join(", ")}`);
+    notes.push(
+      `left out of Python, because their libraries are missing${choice.portable ? " in this build" : " here"}: ${runtime.omitted.join(", ")}`,
+    );
   if (native.external.length > 0) notes.push(`the target must have ${native.external.join(", ")}`);
   if (skipped.length > 0)
     notes.push(`${skipped.length} files are no valid Python ${version} and have no bytecode`);

@@ -2,10 +2,10 @@
  * The sources of a project: which files of its folder they are, a copy of them to build in (build backends and commands write
  * where they work), and one digest that names them.
  */
-import { cpSync, existsSync, lstatSync, readlinkSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { cpSync, existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 
+import { ioError } from "../../base/mod.ts";
 import { compareNames, sha256File, sha256Hex } from "../../codec/mod.ts";
 
 /** Never copied into the build: environments, caches, and outputs of earlier builds, which setuptools would take for sources. */
@@ -27,13 +27,17 @@ const LEFT_OUT = new Set([
 /** Build backends may ask them for a version; two clones of one commit differ in them. */
 const HISTORY = new Set([".git", ".hg", ".svn", ".bzr"]);
 
-/** Copies the sources below `root` to `copy`, which does not exist. */
+/** Copies the sources below `root` to `copy`, which does not exist. `EnvironmentError` when one cannot be read. */
 export function copySources(root: string, copy: string): void {
-  cpSync(root, copy, {
-    recursive: true,
-    verbatimSymlinks: true,
-    filter: (from) => from === root || isSource(from, root),
-  });
+  try {
+    cpSync(root, copy, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (from) => from === root || isSource(from, root),
+    });
+  } catch (error) {
+    throw ioError(error, root);
+  }
 }
 
 function isSource(path: string, root: string): boolean {
@@ -55,7 +59,7 @@ function isSource(path: string, root: string): boolean {
 export async function sourceHash(root: string): Promise<string> {
   const lines: string[] = [];
   const walk = async (folder: string): Promise<void> => {
-    for (const name of await readdir(join(root, folder))) {
+    for (const name of listNames(join(root, folder))) {
       const path = folder === "" ? name : `${folder}/${name}`;
       const full = join(root, path);
       if (HISTORY.has(name) || !isSource(full, root)) continue;
@@ -70,4 +74,12 @@ export async function sourceHash(root: string): Promise<string> {
   };
   await walk("");
   return sha256Hex(new TextEncoder().encode(lines.sort(compareNames).join("")));
+}
+
+function listNames(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    throw ioError(error, folder);
+  }
 }

@@ -2,17 +2,18 @@
  * Locked packages as wheels: a wheel as it is; source distributions, archives, folders and Git commits built. What has a hash or a
  * commit is built once for an interpreter and kept.
  */
-import { cpSync, createReadStream, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 
 import { FormatError, redacted } from "../../base/mod.ts";
-import { type Compression, decompressStream, extractTar, sha256Hex } from "../../codec/mod.ts";
+import { sha256Hex } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
 import { parseWheelName, wheelRank } from "../pep/tags.ts";
 import { copySources } from "../prepare/source.ts";
 import { type StagedWheel, stageWheel } from "../wheel/site.ts";
 import { gitCheckout, gitOrigin } from "./git.ts";
 import type { LocatedPackage } from "./locate.ts";
+import { folderBelow, unpackSources } from "./unpack.ts";
 import { buildWheel, type Resolver } from "./uv.ts";
 
 export interface ResolveOptions {
@@ -25,9 +26,6 @@ export interface ResolveOptions {
   /** The interpreter of a build environment: the project is built with what is in it. */
   environment?: { root: string; python: string };
 }
-
-/** Of an unpacked archive of sources. */
-const MAX_SOURCES = 4 * 2 ** 30;
 
 /** The wheel of one package. `path` is its file when it has one, `base` the folder that relative paths of the lock start from. */
 export async function wheelOf(
@@ -48,7 +46,7 @@ export async function wheelOf(
       const checkout = await gitCheckout(resolver.ctx, item.git, item.name);
       const copy = join(emptyFolder(options, "git", origin), "source");
       cpSync(checkout, copy, { recursive: true, verbatimSymlinks: true });
-      return below(copy, item.subdirectory, origin);
+      return folderBelow(copy, item.subdirectory, origin);
     });
     return { ...wheel, origin };
   }
@@ -67,54 +65,13 @@ export async function wheelOf(
     subdirectory === undefined ? artifact.sha256 : digest(`${artifact.sha256} ${subdirectory}`);
   const wheel = await builtOnce(resolver, id, basename(path), options.epoch, async () => {
     const folder = emptyFolder(options, "archive", id);
-    return below(await unpacked(path, folder), subdirectory, artifact.file);
+    return folderBelow(await unpackSources(path, folder), subdirectory, artifact.file);
   });
   const place = "url" in artifact.location ? redacted(artifact.location.url) : artifact.file;
   return {
     ...wheel,
     origin: subdirectory === undefined ? place : `${place}#subdirectory=${subdirectory}`,
   };
-}
-
-const KINDS: [RegExp, Compression][] = [
-  [/\.(?:tar\.gz|tgz)$/, "gzip"],
-  [/\.(?:tar\.bz2|tbz2)$/, "bzip2"],
-  [/\.(?:tar\.xz|txz)$/, "xz"],
-  [/\.tar\.zst$/, "zstd"],
-];
-
-/** The folder of sources in an archive; most have one folder around everything. */
-async function unpacked(path: string, folder: string): Promise<string> {
-  const kind = KINDS.find(([pattern]) => pattern.test(path))?.[1];
-  if (kind === undefined) {
-    throw new FormatError(
-      "ARCHIVE_KIND",
-      `${basename(path)} is no archive of sources that can be unpacked`,
-      {
-        hint: "Archives are .tar.gz, .tar.bz2, .tar.xz and .tar.zst.",
-        details: { path },
-      },
-    );
-  }
-  const bytes = createReadStream(path) as unknown as AsyncIterable<Uint8Array>;
-  await extractTar(decompressStream(kind, { maxOutput: MAX_SOURCES })(bytes), folder, {
-    maxBytes: MAX_SOURCES,
-  });
-  const [only = "", ...others] = readdirSync(folder);
-  const isWrapped = others.length === 0 && statSync(join(folder, only)).isDirectory();
-  return isWrapped ? join(folder, only) : folder;
-}
-
-/** A folder inside unpacked sources, and no other. */
-function below(folder: string, subdirectory: string | undefined, origin: string): string {
-  const inside = resolve(folder, subdirectory ?? ".");
-  const path = relative(folder, inside);
-  if (!path.startsWith("..") && statSync(inside, { throwIfNoEntry: false })?.isDirectory())
-    return inside;
-  throw new FormatError("SUBDIRECTORY", `${origin}: holds no folder ${subdirectory}`, {
-    hint: "Correct the subdirectory, and make the lock again.",
-    details: { subdirectory },
-  });
 }
 
 function emptyFolder(options: ResolveOptions, purpose: string, id: string): string {

@@ -96,6 +96,21 @@ export function chooseByTags<T extends { file: string }>(
   return sdist === undefined ? undefined : { kind: "sdist", item: sdist };
 }
 
+/** A file with an address of its own: what is no wheel may be any archive. */
+export function ownFile(
+  head: { name: string; version?: string; subdirectory?: string },
+  artifact: LockedFile | NamedFile,
+  location: LockedFile["location"],
+): LockedPackage {
+  const place = "url" in location ? { url: location.url.split("#")[0] ?? "" } : location;
+  return {
+    ...head,
+    source: "file",
+    artifact: { ...artifact, location: place },
+    ...(artifact.kind === "sdist" && { archive: true }),
+  };
+}
+
 /** In the order in which they are preferred. */
 const SDISTS = [".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"];
 

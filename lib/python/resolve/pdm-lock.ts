@@ -20,6 +20,7 @@ import {
   type LockTarget,
   type LockWish,
   MAX_PACKAGES,
+  ownFile,
 } from "./locked.ts";
 import { pythonJson } from "./python-json.ts";
 
@@ -159,8 +160,8 @@ function locked(
     return { ...head, source: "directory", path: item.path };
   const about = { name, version: version ?? "", lock: file, indexes };
   const artifact = chooseFile(files, about, target);
-  if (item.path !== undefined)
-    return { ...head, source: "file", artifact: { ...artifact, location: { path: item.path } } };
+  if (item.path !== undefined) return ownFile(head, artifact, { path: item.path });
+  if (item.url !== undefined) return ownFile(head, artifact, { url: item.url });
   return { ...head, source: "file", artifact };
 }
 

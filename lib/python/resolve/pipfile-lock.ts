@@ -17,6 +17,7 @@ import {
   type LockTarget,
   type LockWish,
   MAX_PACKAGES,
+  ownFile,
 } from "./locked.ts";
 import { pythonJson } from "./python-json.ts";
 
@@ -141,11 +142,7 @@ function locked(name: string, entry: Entry, file: string, indexes: string[]): Lo
   const base = checkFileName(address.split(/[?#]/)[0]?.split("/").at(-1) ?? "", name, file);
   const location = /^https?:/.test(address) ? { url: address } : { path: address };
   const kind = base.endsWith(".whl") ? ("wheel" as const) : ("sdist" as const);
-  return {
-    ...head,
-    source: "file",
-    artifact: { kind, file: base, location, sha256: hashes[0] ?? "" },
-  };
+  return ownFile(head, { kind, file: base, location, sha256: hashes[0] ?? "" }, location);
 }
 
 /** Addresses to ask; none means the usual ones. A source that begins with a variable is one that only the user's settings know. */

@@ -20,6 +20,7 @@ import {
   type LockTarget,
   type LockWish,
   MAX_PACKAGES,
+  ownFile,
 } from "./locked.ts";
 import { pythonJson } from "./python-json.ts";
 
@@ -218,10 +219,8 @@ function locked(item: Package, lock: Lock, target: LockTarget, file: string): Lo
   const artifact = chooseFile(listed, about, target);
   if (source === undefined || source.type === "legacy")
     return { ...head, source: "file", artifact };
-  if (source.type === "url")
-    return { ...head, source: "file", artifact: { ...artifact, location: { url: source.url } } };
-  if (source.type === "file")
-    return { ...head, source: "file", artifact: { ...artifact, location: { path: source.url } } };
+  if (source.type === "url") return ownFile(head, artifact, { url: source.url });
+  if (source.type === "file") return ownFile(head, artifact, { path: source.url });
   throw lockError(
     file,
     "LOCK_SOURCE",

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 
 import { EnvironmentError, findProgram, FormatError, UsageError } from "../../base/mod.ts";
 import type { PythonProject } from "../project/project.ts";
-import type { PythonArchive, PythonSource } from "../project/python-table.ts";
+import { isRemote, type PythonArchive, type PythonSource } from "../project/python-table.ts";
 import type { PythonContext } from "../resolve/index-settings.ts";
 import { isArchiveName, unpackArchive } from "./archive.ts";
 import { readTarget } from "./description.ts";
@@ -21,6 +21,8 @@ export interface PythonChoice {
   target: Target;
   /** The target runs here, and is `host`. */
   runs: boolean;
+  /** A build that brings all it needs: nothing of this machine is added to it, so that it runs wherever it was made for. */
+  portable: boolean;
   /** Runs here: uv asks it, and wheels are built with it. */
   host: Interpreter;
   /** Reads and writes the target's bytecode; `undefined` = none is at hand. */
@@ -90,10 +92,10 @@ interface Wish {
 function askedWish(python: string | undefined): Wish {
   if (python === undefined) return {};
   if (/^\d+(?:\.\d+){0,2}$/.test(python)) return { version: { version: python, by: "--python" } };
-  if (!isArchiveName(python)) return { path: python };
   const [, location = python, sha256] = /^(.*)#sha256=([0-9a-f]{64})$/i.exec(python) ?? [];
-  const path = /^https?:/i.test(location) ? location : resolve(location);
-  return { archive: { location: path, ...(sha256 && { sha256: sha256.toLowerCase() }) } };
+  if (!isArchiveName(location)) return { path: python };
+  const place = isRemote(location) ? location : resolve(location);
+  return { archive: { location: place, ...(sha256 && { sha256: sha256.toLowerCase() }) } };
 }
 
 /** A version on the command line is not asked of the manifest's archive, but one for exactly this platform may have it. */
@@ -145,11 +147,11 @@ async function described(
   const target = readTarget(prefix, build, origin);
   if (platformOf(target) === search.hostPlatform) {
     const running = await probeTree(search, target);
-    if (running !== undefined) return native(running);
+    if (running !== undefined) return { ...native(running), portable: true };
   }
   const compiler = await findCompiler(search, target);
   const host = compiler ?? (await anyHost(search));
-  return { target, runs: false, host, compiler };
+  return { target, runs: false, portable: true, host, compiler };
 }
 
 /** One for another C library than this machine's is for this platform and does not run. */
@@ -163,7 +165,7 @@ async function probeTree(search: Search, target: Target): Promise<Interpreter | 
 }
 
 function native(host: Interpreter): PythonChoice {
-  return { target: host, runs: true, host, compiler: host };
+  return { target: host, runs: true, portable: false, host, compiler: host };
 }
 
 /** Installed interpreters know where they are installed; only those of Linux can be made to forget it. */

@@ -18,7 +18,7 @@ export interface CopyPlan {
   files: { from: string; to: string; elf: boolean }[];
   /** Shared libraries from elsewhere. */
   libraries: { from: string; to: string }[];
-  /** Extension modules whose libraries are missing on this machine. */
+  /** Extension modules whose libraries are not in `view`. */
   omitted: string[];
 }
 

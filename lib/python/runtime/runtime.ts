@@ -12,7 +12,7 @@ import { type Context, EnvironmentError, run } from "../../base/mod.ts";
 import { scanTree, sha256Hex, type TreeEntry } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
 import { isElf } from "../native/elf.ts";
-import { glibcFloor, loaderView } from "../native/libraries.ts";
+import { glibcFloor, type LoaderView, loaderView } from "../native/libraries.ts";
 import { stripFile } from "../native/patch.ts";
 import type { OptionalPart } from "../project/python-table.ts";
 import { type BytecodeKind, bytecodePath, compileBytecode, kindName } from "../wheel/bytecode.ts";
@@ -23,6 +23,8 @@ import { layoutOf, type Target } from "./target.ts";
 
 /** Raised when the same input would give another result. */
 const RECIPE = 3;
+
+const NO_LIBRARIES: LoaderView = { cache: new Map(), folders: [] };
 
 /** What makes bytecode for a target: the packed interpreter itself, or one of this machine with the same magic number. */
 export interface Compiler {
@@ -40,7 +42,7 @@ export interface Runtime {
   compiler?: Compiler;
   /** Oldest C library that it runs on, `[2, 36]`; absent for musl and for other systems. */
   glibc?: [number, number];
-  /** Extension modules that were left out because a library of theirs is missing on this machine. */
+  /** Extension modules that were left out because a library of theirs is missing. */
   omitted: string[];
 }
 
@@ -50,6 +52,8 @@ export interface RuntimeWishes {
   include: readonly OptionalPart[];
   /** Of a target that does not run here; absent when it does. */
   compiler?: Interpreter | undefined;
+  /** No library of this machine is added; a module that needs one stays behind. */
+  portable: boolean;
   /** The target is an interpreter that runs here: it compiles, and it is tried out. */
   runs: boolean;
 }
@@ -63,7 +67,8 @@ export async function stageRuntime(
   const { compiler, runs } = wishes;
   // The packed interpreter's own work at pack time needs the bytecode in any case.
   const bytecode = wishes.bytecode ?? (runs ? { level: 0, docstrings: true } : undefined);
-  const plan = planCopy(target, wishes.include, await loaderView(ctx.env));
+  const view = wishes.portable ? NO_LIBRARIES : await loaderView(ctx.env);
+  const plan = planCopy(target, wishes.include, view);
   const made = bytecode && `${kindName(bytecode)} ${runs ? "" : compiler?.build}`;
   const key = fingerprint(plan, target, made ?? "none");
   const place = join(ctx.cacheDir, "python", "runtimes", `${target.version}-${key.slice(0, 24)}`);

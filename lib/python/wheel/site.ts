@@ -301,7 +301,7 @@ class Tree {
       "SITE_COLLISION",
       `${owner.wheel.file} and ${wheel.file} both hold ${entry.path}${same}`,
       {
-        hint: "Leave one of the two packages out, or use versions that do not overlap.",
+        hint: "Leave one of the two packages out, use versions that do not overlap, or exclude the file with build.exclude_from_deps.",
         details: { path: entry.path, wheels: [owner.wheel.file, wheel.file] },
       },
     );

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 
 import fc from "fast-check";
 
@@ -300,6 +301,19 @@ describe("a delta is refused", () => {
     expect(existsSync(place.out)).toBe(true);
   });
 
+  test("when compressing again gives other bytes than where it was made", async () => {
+    using place = pair();
+    await ready(place);
+    const [slot] = await slotsOf(place.fresh);
+    writeFileSync(place.patch, withOtherDigest(readFileSync(place.patch), slot?.checksum ?? ""));
+    const said = await apply(place);
+    expect(said).toStartWith(
+      "DELTA_ENGINE: Compressing with zstd gives other bytes here than where the delta was made: it was made by sealift ",
+    );
+    expect(said).toEndWith("or ask for one made with `--portable`.");
+    expect(existsSync(place.out)).toBe(false);
+  });
+
   test("when its output exists", async () => {
     using place = pair();
     await ready(place);
@@ -352,3 +366,21 @@ describe("a delta is refused", () => {
     expect(readdirSync(place.path).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   }, 60_000);
 });
+
+/** A delta as another compression library would have made it: the digest of the one compressed piece is another. */
+function withOtherDigest(delta: Buffer, digest: string): Buffer {
+  const header = JSON.parse(delta.subarray(16, 16 + delta.readUInt32LE(12)).toString());
+  const body = 16 + delta.readUInt32LE(12);
+  const plan = zstdDecompressSync(delta.subarray(body, body + header.sections.plan[0]));
+  const at = plan.indexOf(Buffer.from(digest, "hex"));
+  expect(at).toBeGreaterThan(0);
+  plan[at] = (plan[at] as number) ^ 1;
+  const packed = zstdCompressSync(plan);
+  const rest = delta.subarray(body + header.sections.plan[0], delta.length - 32);
+  header.sections.plan[0] = packed.length;
+  const json = Buffer.from(JSON.stringify(header));
+  const start = Buffer.from(delta.subarray(0, 16));
+  start.writeUInt32LE(json.length, 12);
+  const whole = Buffer.concat([start, json, packed, rest]);
+  return Buffer.concat([whole, new Bun.CryptoHasher("sha256").update(whole).digest()]);
+}

@@ -154,6 +154,19 @@ pre_install_commands = [["python", "-c", "import sysconfig as s; open(s.get_path
       expect(await problem(() => other.pack())).toContain("demo_backend_requirement");
     });
 
+    test("system_site_packages shows the machine's packages, and needs an environment", async () => {
+      const manifest = (keys: string) =>
+        `[project.scripts]\nx = "demo_app:main"\n[tool.sealift.build]\nsystem_site_packages = true\n${keys}\n`;
+      using other = new Application(manifest('venv_path = "../kept"'), FILES);
+      await other.pack();
+      const kept = join(other.folder, "kept", "pyvenv.cfg");
+      expect(readFileSync(kept, "utf8")).toContain("include-system-site-packages = true");
+      using idle = new Application(manifest(""), FILES);
+      expect(await problem(() => idle.pack())).toMatch(
+        /build\.system_site_packages is about the build/,
+      );
+    });
+
     test("keys about a build are an error where nothing is built", async () => {
       using other = new Application("");
       other.put({

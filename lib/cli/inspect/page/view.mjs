@@ -25,7 +25,7 @@ function tree() {
   const [name, size, parts] = data;
   const top = node(undefined, name, "package");
   for (const [partName, kind, stored, unpacked, groups] of parts) {
-    const part = node(top, partName, kind);
+    const part = node(top, unique(top, partName), kind);
     for (const [groupName, groupKind, version, files] of groups) {
       const group = node(part, unique(part, groupName), groupKind);
       group.version = version;
@@ -44,7 +44,7 @@ function tree() {
   return top;
 }
 
-/** A folder and a distribution may have one name. */
+/** A folder and a distribution may have one name, and a slot may be called like a part of the head. */
 function unique(parent, name) {
   let free = name;
   for (let n = 2; parent.children.has(free); n++) free = `${name} (${n})`;
