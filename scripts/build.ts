@@ -147,7 +147,6 @@ async function compile(
     "--bytecode",
     "--minify-syntax",
     "--minify-whitespace",
-    "--sourcemap",
     "--define",
     'process.env.NODE_ENV="production"',
     "--define",

@@ -20,6 +20,8 @@ export interface HttpOptions {
   attempts?: number;
   /** Silence after which a connection is given up; default 60,000. */
   idleMs?: number;
+  /** Ends the request and its attempts. */
+  signal?: AbortSignal;
   /** Asked for the address and for every redirect; default: any address, no login. */
   access?: HttpAccess;
 }
@@ -98,13 +100,22 @@ export async function retrying<T>(how: Attempts, attempt: () => Promise<T>): Pro
       if (!(thrown instanceof Transient)) throw thrown;
       if (saved() - before >= GOOD_PIECE) count = 1;
       const wait = thrown.waitMs ?? 500 * 2 ** (count - 1);
-      if (count >= attempts || wait > MAX_WAIT_MS) throw thrown.error;
+      const isLast = count >= attempts || wait > MAX_WAIT_MS || options.signal?.aborted;
+      if (isLast) throw thrown.error;
       context.progress.step(
         `${thrown.error.message}; trying again in ${(wait / 1000).toFixed(1)} s`,
       );
-      await Bun.sleep(wait);
+      await pause(wait, options.signal);
+      if (options.signal?.aborted) throw thrown.error;
     }
   }
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  const { setTimeout: wait } = await import("node:timers/promises");
+  await wait(ms, undefined, { ...(signal && { signal }) }).catch((error: Error) => {
+    if (error.name !== "AbortError") throw error;
+  });
 }
 
 /** One attempt: sends the request with `headers` beside those of the options, and hands on what came. */
@@ -141,8 +152,14 @@ async function follow(
   idle: IdleTimer,
 ): Promise<{ response: FetchResponse<unknown>; finalUrl: string }> {
   const { ofetch } = await import("ofetch");
-  let headers: Record<string, string> = { "user-agent": "sealift", ...options.headers, ...own };
-  let target = url;
+  const { target: first, login } = splitLogin(url);
+  let headers: Record<string, string> = {
+    "user-agent": "sealift",
+    ...login,
+    ...options.headers,
+    ...own,
+  };
+  let target = first;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const access = options.access?.(new URL(target));
     checkPlain(target, access);
@@ -152,7 +169,7 @@ async function follow(
       responseType: "stream",
       ignoreResponseError: true,
       retry: false,
-      signal: idle.signal,
+      signal: options.signal ? AbortSignal.any([idle.signal, options.signal]) : idle.signal,
       ...tlsOptions(access),
     });
     const location = response.headers.get("location");
@@ -163,7 +180,7 @@ async function follow(
     const next = URL.parse(location, target);
     checkRedirect(target, next, options.access);
     if (next.origin !== new URL(target).origin) headers = withoutCredentials(headers);
-    target = next.href;
+    target = splitLogin(next.href).target;
   }
   throw new NetworkError(
     "HTTP_REDIRECT",
@@ -172,6 +189,26 @@ async function follow(
       hint: "Check the address.",
     },
   );
+}
+
+/** A login in an address goes into a header, where redirects can leave it behind. */
+function splitLogin(url: string): { target: string; login: Record<string, string> } {
+  const parsed = new URL(url);
+  const { username, password } = parsed;
+  if (username === "" && password === "") return { target: url, login: {} };
+  parsed.username = "";
+  parsed.password = "";
+  const pair = [username, password].map(decoded).join(":");
+  const login = { authorization: `Basic ${Buffer.from(pair, "utf8").toString("base64")}` };
+  return { target: parsed.href, login };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function tlsOptions(access: Access | undefined): object {

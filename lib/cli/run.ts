@@ -2,8 +2,8 @@
  * From the words of a command line to an exit code. citty declares the commands, this runs them: strict options, `--` cut
  * first, one JSON document or text, one error handler, `process.exitCode` and never `process.exit`.
  */
-import { ExitCode, InternalError, SealiftError, UsageError, version } from "../base/mod.ts";
-import { type Command, schemaName } from "./command.ts";
+import { ExitCode, SealiftError, UsageError, version } from "../base/mod.ts";
+import type { Command } from "./command.ts";
 import { commands, type CommandTable, isNoun, type Leaf, load, type Noun } from "./commands.ts";
 import { globalArgs, type Globals } from "./globals.ts";
 import { checkRuntimeFlags } from "./hardening.ts";
@@ -144,7 +144,8 @@ async function execute(
     erase();
     const exit = command.exit(data);
     if (globals.json) {
-      await writeResult(JSON.stringify(await envelope(command, data, exit)));
+      const { envelope } = await import("./envelope.ts");
+      await writeResult(JSON.stringify(envelope(command, data, exit)));
     } else {
       const color = useColor(globals.color, process.env, 1);
       await writeResult(command.render(data, makeView({ color, verbose: globals.verbose })));
@@ -154,20 +155,6 @@ async function execute(
     erase();
     release();
   }
-}
-
-/** The JSON document of a finished command. Data that breaks the published schema is a bug, and is not printed. */
-async function envelope(command: Command, data: unknown, exit: number): Promise<unknown> {
-  const v = await import("valibot");
-  const result = v.safeParse(command.data, data);
-  if (!result.success) {
-    const detail = v.summarize(result.issues);
-    throw new InternalError(
-      "OUTPUT_SCHEMA",
-      `The answer of ${command.name} breaks its own schema: ${detail}`,
-    );
-  }
-  return { schema: schemaName(command.name), ok: exit === 0, ...(data as object) };
 }
 
 async function printHelp(help: import("./help.ts").Help, globals: Globals): Promise<void> {

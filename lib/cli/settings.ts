@@ -4,14 +4,8 @@
  */
 import { join } from "node:path";
 
-import { configFolder, FormatError, readFileBounded } from "../base/mod.ts";
-
-export interface Settings {
-  /** As `--offline`. */
-  offline?: boolean;
-  /** As `--cache-dir`; absolute. */
-  cacheDir?: string;
-}
+import { configFolder, readFileBounded } from "../base/mod.ts";
+import type { Settings } from "./settings-file.ts";
 
 const MAX_BYTES = 1 << 20;
 
@@ -20,10 +14,18 @@ type Env = Record<string, string | undefined>;
 /** Throws `FormatError("SETTINGS")` for anything unknown or of the wrong type, and the errors of reading when a file was named. */
 export async function loadSettings(named: string | undefined, env: Env): Promise<Settings> {
   const path = named ?? (env.SEALIFT_CONFIG || undefined);
-  if (path !== undefined) return parse(await readFileBounded(path, MAX_BYTES), path);
+  if (path !== undefined) return await read(path);
   const usual = usualPath(env);
   if (usual === undefined || !(await Bun.file(usual).exists())) return {};
-  return parse(await readFileBounded(usual, MAX_BYTES), usual);
+  return await read(usual);
+}
+
+async function read(path: string): Promise<Settings> {
+  const [bytes, { parseSettings }] = await Promise.all([
+    readFileBounded(path, MAX_BYTES),
+    import("./settings-file.ts"),
+  ]);
+  return parseSettings(bytes, path);
 }
 
 function usualPath(env: Env): string | undefined {
@@ -33,36 +35,4 @@ function usualPath(env: Env): string | undefined {
     // No home, no settings: commands that need a folder will say so themselves.
     return undefined;
   }
-}
-
-async function parse(bytes: Uint8Array, path: string): Promise<Settings> {
-  const v = await import("valibot");
-  const Shape = v.strictObject({
-    offline: v.exactOptional(v.boolean()),
-    cache_dir: v.exactOptional(v.pipe(v.string(), v.regex(/^(?:\/|[A-Za-z]:[\\/])/))),
-  });
-  let document: unknown;
-  try {
-    document = Bun.TOML.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw refusal(path, `is not TOML: ${cause instanceof Error ? cause.message : cause}`, cause);
-  }
-  const result = v.safeParse(Shape, document);
-  if (!result.success) {
-    const [issue] = result.issues;
-    throw refusal(path, `${v.getDotPath(issue) ?? "the document"} is not valid`);
-  }
-  const { offline, cache_dir } = result.output;
-  return {
-    ...(offline === undefined ? {} : { offline }),
-    ...(cache_dir === undefined ? {} : { cacheDir: cache_dir }),
-  };
-}
-
-function refusal(path: string, what: string, cause?: unknown): FormatError {
-  return new FormatError("SETTINGS", `${path}: ${what}`, {
-    hint: 'It may hold `offline = true` and `cache_dir = "/absolute/path"`.',
-    details: { path },
-    cause,
-  });
 }

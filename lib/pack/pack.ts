@@ -44,6 +44,10 @@ import { isFor, type StagedSlot, stageSlot } from "./stage/stage.ts";
  * 12 27.6 MB in 6.1 s, 15 27.5 MB in 33 s, 19 25.0 MB in 60 s (two busy cores). `zstd:19` is for what many people download.
  */
 const DEFAULT_COMPRESSION: CompressionChoice = { algorithm: "zstd", level: 9 };
+/**
+ * Interpreters are packed once and kept, so they can take their time: HTTPie's package is 22.3 MB with it and 23.6 MB at level 9.
+ */
+const INTERPRETER_COMPRESSION: CompressionChoice = { algorithm: "zstd", level: 19 };
 const COMPAT_COMPRESSION: CompressionChoice = { algorithm: "gzip", level: 9 };
 
 /** One package, ready to be written. */
@@ -212,6 +216,8 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const { platform } = output;
   const override =
     options.compression === undefined ? undefined : parseCompression(options.compression);
+  const chosen =
+    override ?? source.compression ?? (options.compat ? COMPAT_COMPRESSION : undefined);
   const compression =
     source.compression ?? (options.compat ? COMPAT_COMPRESSION : DEFAULT_COMPRESSION);
   ctx.progress.step(`Collecting the slots for ${platform}`);
@@ -231,7 +237,8 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const staged = await addPython(ctx, source, own, {
     platform,
     scratch: scope.scratch,
-    compression: override ?? compression,
+    compression: chosen ?? DEFAULT_COMPRESSION,
+    interpreterCompression: chosen ?? INTERPRETER_COMPRESSION,
     python: options.python,
     source: options.pythonSource,
     frozen: options.frozen,

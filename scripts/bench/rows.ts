@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { APPLICATION_ROWS } from "./applications.ts";
 import { DELTA } from "./delta.ts";
 import { compileC, EXEC_STUB, makeBigFile, makeTree, NOOP } from "./fixtures.ts";
 import { type Command, NO_STORE, onCores, pair, removed, shell, single, start } from "./measure.ts";
@@ -280,6 +281,7 @@ export const ROWS: Row[] = [
   },
   ...PYTHON,
   DELTA,
+  ...APPLICATION_ROWS,
   {
     id: "version",
     what: "`sealift --version`",

@@ -140,6 +140,15 @@ describe("httpGet()", () => {
     expect(elsewhere).toContain("text/x");
   });
 
+  test("takes a login out of the address, for the first origin only", async () => {
+    const login = `Basic ${btoa("me@x:p/w")}`;
+    const there = base.replace("//", "//me%40x:p%2Fw@");
+    const got = async (url: string) =>
+      new TextDecoder().decode((await httpGet(context, url, limits)).bytes);
+    expect(await got(`${there}/headers`)).toContain(login);
+    expect(await got(`${there}/elsewhere`)).not.toContain(login);
+  });
+
   test("gives up on silence", async () => {
     expect(await codeOf(text("/slow", { idleMs: 50, attempts: 1 }))).toBe(
       "NetworkError HTTP_TIMEOUT",

@@ -88,6 +88,11 @@ describe("--dry-run changes no byte", () => {
     expect((await run(again)).json.code).toBe("SIGN_TWICE");
     const python = ["pack", "project", "--key", "k.key", "--python", "3.12", "--dry-run", "--json"];
     expect((await run(python)).json.code).toBe("PYTHON_OPTION");
+    const index = ["pack", "project", "--key", "k.key", "--find-links", ".", "--dry-run", "--json"];
+    expect((await run(index)).json).toMatchObject({
+      code: "PYTHON_OPTION",
+      message: expect.stringContaining("--find-links"),
+    });
   });
 });
 

@@ -11,7 +11,7 @@ import type { PythonProject } from "../../python/mod.ts";
 import { checkManifest, manifestError, type ManifestText } from "./_issues.ts";
 import { loadProgram, sharedParts } from "./program.ts";
 import { type Project, rootOf, type SlotSpec } from "./project.ts";
-import { hasSetup, setupDocument } from "./python-files.ts";
+import { hasSetup, readBuildConfig, setupDocument } from "./python-files.ts";
 import { sharedTables } from "./schema.ts";
 
 /** What `isolated` takes out of the program's environment. */
@@ -94,7 +94,12 @@ async function loadPython(document: Table, own: Table, place: Place): Promise<Pr
   const { table: name, at, manifest } = place;
   const tools = (document.tool ?? {}) as Table;
   const { readPyproject } = await import("../../python/mod.ts");
-  const { table, isolated } = withoutIsolated(structuredClone(own), at);
+  const beside = name === "flavor" ? await readBuildConfig(dirname(manifest)) : {};
+  const joined =
+    Object.keys(beside).length === 0
+      ? own
+      : { ...own, build: { ...(own.build as Table | undefined), ...beside } };
+  const { table, isolated } = withoutIsolated(structuredClone(joined), at);
   const shared = sharedParts(checkManifest(await toolTable(), table, at), at);
   const python = readPyproject({ ...document, tool: { ...tools, [name]: table } }, manifest, name);
   const starts = shared.execution?.argv

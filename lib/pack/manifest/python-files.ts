@@ -5,7 +5,8 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-import { EnvironmentError, readFileBounded } from "../../base/mod.ts";
+import { EnvironmentError, FormatError, readFileBounded } from "../../base/mod.ts";
+import { lineOfSyntaxError } from "./_lines.ts";
 
 const MAX_TEXT = 16 << 20;
 
@@ -59,6 +60,27 @@ export async function setupDocument(root: string): Promise<Record<string, unknow
       .replace(/[^A-Za-z0-9]+/g, "-")
       .replace(/^-|-$/g, "");
   return { project: setupAsProject(name || "application") };
+}
+
+/** `[build]` of a buildconfig.toml: the earlier tool lets it stand before its table in pyproject.toml. Empty when there is none. */
+export async function readBuildConfig(root: string): Promise<Record<string, unknown>> {
+  const path = join(root, "buildconfig.toml");
+  const content = await text(path);
+  if (content === undefined) return {};
+  try {
+    const { build } = Bun.TOML.parse(content) as { build?: Record<string, unknown> };
+    return build ?? {};
+  } catch (error) {
+    const detail = (error as Error).message.replace(/^TOML Parse error: /, "");
+    throw new FormatError(
+      "MANIFEST_TOML",
+      `${path}:${lineOfSyntaxError(content) ?? 1}: ${detail}`,
+      {
+        hint: "The file is not TOML; correct that line.",
+        details: { file: path },
+      },
+    );
+  }
 }
 
 async function text(path: string): Promise<string | undefined> {

@@ -30,7 +30,7 @@ export interface CheckedLayout {
 
 type Commands = Pick<Project, "execution" | "runtime" | "workenv" | "setup">;
 
-/** @throws FormatError `SLOT_COLLISION`, `PLACEHOLDER`, `PROGRAM_MISSING`, `PROGRAM_MODE`, `SETUP_PATH` */
+/** @throws FormatError `SLOT_COLLISION`, `SERVICE_ENTRY`, `PLACEHOLDER`, `PROGRAM_MISSING`, `PROGRAM_MODE`, `SETUP_PATH` */
 export function checkLayout(
   project: Commands,
   slots: StagedSlot[],
@@ -41,6 +41,7 @@ export function checkLayout(
   if (windows) for (const slot of slots) checkWindowsNames(slot);
   for (const slot of slots) if (placeOf(slot) !== "store") addToPlace(places, slot);
   checkPlaceholders(project, slots);
+  checkServiceEntries(project);
   for (const step of project.setup) checkSetup(step);
   const hostPrograms = new Set<string>();
   const scope: Scope = {
@@ -128,6 +129,17 @@ function checkPlaceholders(project: Commands, slots: StagedSlot[]): void {
       });
     }
   }
+}
+
+function checkServiceEntries({ execution, runtime }: Commands): void {
+  const known = Object.keys(execution?.entries ?? {});
+  const unknown = runtime?.service?.entries?.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const meant = suggest(unknown, known);
+  throw new FormatError("SERVICE_ENTRY", `service.entries: there is no entry ${unknown}`, {
+    hint: meant ? `Did you mean ${meant}?` : `Entries: ${known.join(", ") || "none"}.`,
+    details: { entry: unknown },
+  });
 }
 
 function allTexts(value: unknown): string[] {

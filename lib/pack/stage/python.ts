@@ -16,6 +16,7 @@ export interface PythonScope {
   platform: Platform;
   scratch: string;
   compression: CompressionChoice;
+  interpreterCompression: CompressionChoice;
   python?: string | undefined;
   source?: PythonSource | undefined;
   frozen?: boolean | undefined;
@@ -55,7 +56,14 @@ export async function addPython(
   scope.report.version = staged.version;
   // Of several packages the first one stands for all: they differ in their interpreters, which each output names.
   scope.report.python ??= staged.report;
-  const added = staged.slots.map((slot) => stagedInput(compressed(slot, scope.compression)));
+  const added = staged.slots.map((slot) =>
+    stagedInput(
+      compressed(
+        slot,
+        slot.purpose === "runtime" ? scope.interpreterCompression : scope.compression,
+      ),
+    ),
+  );
   const { python: packed } = staged.report;
   return { project: merged(project, staged), slots: [...added, ...own], python: packed };
 }

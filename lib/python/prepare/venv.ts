@@ -5,7 +5,7 @@
 import { existsSync, lstatSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-import { EnvironmentError, FormatError, ioError, run } from "../../base/mod.ts";
+import { EnvironmentError, FormatError, ioError, quoteWords, run } from "../../base/mod.ts";
 import { arrangeTree, extractTar, tarStream, type TreeEntry } from "../../codec/mod.ts";
 import type { Interpreter } from "../runtime/interpreter.ts";
 import { layoutOf } from "../runtime/target.ts";
@@ -61,7 +61,7 @@ function refuseForeign(folder: string): void {
   });
 }
 
-/** Puts `wheels` into the environment, as an installer would, without bytecode. */
+/** Puts `wheels` into the environment, as an installer would, without bytecode; later ones win where two bring one file. */
 export async function fillVenv(
   venv: Venv,
   python: Interpreter,
@@ -76,15 +76,21 @@ export async function fillVenv(
     ...site.map((entry) => ({ ...entry, path: `${packages}/${entry.path}` })),
     ...prefixEntries(wheels, layout).map((entry) => runnable(entry, venv, scripts)),
   ];
-  await extractTar(tarStream(arrangeTree(entries), { mtime: 315532800 }), venv.folder);
+  const tree = tarStream(arrangeTree(entries), { mtime: 315532800 });
+  await extractTar(tree, venv.folder, { force: true });
+}
+
+/** The kernel splits first lines at blanks and cuts long ones; a shell reads the rest in that case. */
+function firstLine(python: string): string {
+  if (python.length <= 120 && !/\s/.test(python)) return `#!${python}\n`;
+  return `#!/bin/sh\n'''exec' ${quoteWords([python])} "$0" "$@"\n' '''\n`;
 }
 
 /** Start scripts go to where programs are looked for, with a first line that names this interpreter. */
 function runnable(entry: TreeEntry, venv: Venv, scripts: string): TreeEntry {
   const script = /^libexec\/(.+)$/.exec(entry.path)?.[1];
   if (script === undefined || typeof entry.source !== "object") return entry;
-  const head = new TextEncoder().encode(`#!${venv.python}\n`);
-  const bytes = new Uint8Array([...head, ...entry.source.bytes]);
+  const bytes = Buffer.concat([Buffer.from(firstLine(venv.python)), entry.source.bytes]);
   return {
     ...entry,
     path: `${scripts}/${script}`,

@@ -62,12 +62,12 @@ export async function collectWheels(
     variables: variablesOf(project, options.platform),
   };
   const resolution = await resolveDependencies(named, project, target, detailed);
-  await finishPreparation(ctx, project, python, preparation, resolution.wheels, options);
+  const { wheels, unused } = withoutExcluded(resolution.wheels, build.environment.excludeFromDeps);
+  await finishPreparation(ctx, project, python, preparation, wheels, options);
   const own = await ownWheel(named, project, detailed, options.isBuilt);
   if (venv && own && options.isNative && build.environment.venvPath !== undefined)
     await fillVenv(venv, python, [own]);
   const notes = [...preparation.notes, ...resolution.notes];
-  const { wheels, unused } = withoutExcluded(resolution.wheels, build.environment.excludeFromDeps);
   for (const glob of unused)
     notes.push(`build.exclude_from_deps: no file of the dependencies matches ${glob}`);
   notes.push(...startNotes(own === undefined ? wheels : [own, ...wheels]));

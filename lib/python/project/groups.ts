@@ -35,19 +35,20 @@ export function readGroups(document: Table, manifest: string, root: string): Dep
     if (inside.includes(name))
       throw bad(where, `includes itself (${[...inside, name].join(" → ")})`);
     const include = (other: string) => lines(normaliseName(other), [...inside, name]);
+    const reading = { where, root, include };
     if (!names.includes(name)) throw bad(where, "is included, but is not there");
     const poetryTable = {
       ...(name === "dev" && olderPoetry),
       ...table(table(ofPoetry.get(name)).dependencies),
     };
     return [
-      ...entries(standard.get(name), where, include),
+      ...entries(standard.get(name), reading),
       ...included(table(ofPoetry.get(name))).flatMap(include),
       ...Object.entries(poetryTable)
         .flatMap(([key, value]) => poetryRequirements(key, value, where))
         .map((item) => requirementLine(item, root, where)),
-      ...entries(ofPdm.get(name), where, include),
-      ...(name === "dev" ? entries(ofUv, where, include) : []),
+      ...entries(ofPdm.get(name), reading),
+      ...(name === "dev" ? entries(ofUv, reading) : []),
     ];
   };
   return { names, defaults: defaultGroups({ names, uv, poetry, ofPoetry, ofPdm }), lines };
@@ -56,12 +57,26 @@ export function readGroups(document: Table, manifest: string, root: string): Dep
 /** A project without groups. */
 export const NO_GROUPS: DependencyGroups = { names: [], defaults: [], lines: () => [] };
 
+interface Reading {
+  where: string;
+  root: string;
+  /** The lines of another group. */
+  include: (name: string) => string[];
+}
+
+/** `-e file:///${PROJECT_ROOT}/x#egg=x`, as PDM writes it, is `x @ file:///…/x`. */
+function plain(line: string, root: string): string {
+  const text = line.replace(/^-e\s+/, "").replaceAll("${PROJECT_ROOT}", root.replace(/^\//, ""));
+  const [, url, name] = /^(\S+)#egg=([A-Za-z0-9._-]+)$/.exec(text) ?? [];
+  return url === undefined ? text : `${name} @ ${url}`;
+}
+
 /** Items of PEP 735: requirements, and tables that include another group. PDM marks editable ones with `-e`. */
-function entries(list: unknown, where: string, include: (name: string) => string[]): string[] {
+function entries(list: unknown, { where, root, include }: Reading): string[] {
   if (list === undefined) return [];
   if (!Array.isArray(list)) throw bad(where, "is no list of requirements");
   return list.flatMap((item: unknown) => {
-    if (typeof item === "string") return item.replace(/^-e\s+/, "");
+    if (typeof item === "string") return plain(item, root);
     const other = table(item)["include-group"];
     if (typeof other === "string") return include(other);
     throw bad(where, "holds what is neither a requirement nor { include-group = … }");

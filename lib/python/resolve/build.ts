@@ -11,7 +11,7 @@ import { cachedFolder } from "../cache.ts";
 import { parseWheelName, wheelRank } from "../pep/tags.ts";
 import { copySources } from "../prepare/source.ts";
 import { type StagedWheel, stageWheel } from "../wheel/site.ts";
-import { gitCheckout, gitOrigin } from "./git.ts";
+import { gitCheckout, gitFrom, gitOrigin } from "./git.ts";
 import type { LocatedPackage } from "./locate.ts";
 import { folderBelow, unpackSources } from "./unpack.ts";
 import { buildWheel, type Resolver } from "./uv.ts";
@@ -43,7 +43,7 @@ export async function wheelOf(
   if (item.source === "git") {
     const origin = gitOrigin(item.git, item.subdirectory);
     const wheel = await builtOnce(resolver, digest(origin), item.name, options.epoch, async () => {
-      const checkout = await gitCheckout(resolver.ctx, item.git, item.name);
+      const checkout = await gitCheckout(resolver.ctx, gitFrom(item.git, base), item.name);
       const copy = join(emptyFolder(options, "git", origin), "source");
       cpSync(checkout, copy, { recursive: true, verbatimSymlinks: true });
       return folderBelow(copy, item.subdirectory, origin);

@@ -31,14 +31,24 @@ export async function fetchFiles(
     prepare(join(ctx.cacheDir, "wheels"));
   }
   const paths: string[] = new Array(files.length);
+  const failures: unknown[] = [];
+  const stop = new AbortController();
   let next = 0;
   const worker = async () => {
-    for (let i = next++; i < files.length; i = next++) {
+    for (let i = next++; i < files.length && !stop.signal.aborted; i = next++) {
       const file = files[i];
-      if (file !== undefined) paths[i] = await fetchFile(ctx, file, base);
+      if (file !== undefined) paths[i] = await fetchFile(ctx, file, base, stop.signal);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(CONNECTIONS, files.length) }, worker));
+  const workers = Array.from({ length: Math.min(CONNECTIONS, files.length) }, () =>
+    worker().catch((error: unknown) => {
+      failures.push(error);
+      // What the others have so far is kept for the next run.
+      stop.abort();
+    }),
+  );
+  await Promise.all(workers);
+  if (failures.length > 0) throw failures[0];
   return paths;
 }
 
@@ -58,11 +68,18 @@ function placeOf(ctx: PythonContext, file: LockedFile): string {
 /** Files on their way in this process: one that stands twice in a lock comes once. */
 const underWay = new Map<string, Promise<void>>();
 
-async function fetchFile(ctx: PythonContext, file: LockedFile, base: string): Promise<string> {
+async function fetchFile(
+  ctx: PythonContext,
+  file: LockedFile,
+  base: string,
+  signal: AbortSignal,
+): Promise<string> {
   const place = placeOf(ctx, file);
   while (!existsSync(place)) {
+    // Another file failed, and its error is the one to tell.
+    if (signal.aborted) return "";
     const first = underWay.get(place);
-    const bringing = first ?? bring(ctx, file, base, place);
+    const bringing = first ?? bring(ctx, file, base, place, signal);
     underWay.set(place, bringing);
     try {
       await bringing;
@@ -73,12 +90,15 @@ async function fetchFile(ctx: PythonContext, file: LockedFile, base: string): Pr
   return await named(place, file);
 }
 
+const waitedFor = new Set<string>();
+
 /** Fills `place`, or waits a moment when another process is about to. */
 async function bring(
   ctx: PythonContext,
   file: LockedFile,
   base: string,
   place: string,
+  signal: AbortSignal,
 ): Promise<void> {
   const { location, sha256, size } = file;
   const from = "path" in location ? resolve(base, location.path) : await linked(ctx, file);
@@ -90,7 +110,11 @@ async function bring(
   const purpose = `Fetching ${file.file} (${redacted(location.url)})`;
   requireNetwork(ctx, purpose);
   using part = claimPart(dirname(place), sha256);
-  if (part === undefined) return await Bun.sleep(WAIT_MS);
+  if (part === undefined) {
+    if (!waitedFor.has(place)) ctx.progress.step(`Waiting for another pack to fetch ${file.file}`);
+    waitedFor.add(place);
+    return await Bun.sleep(WAIT_MS);
+  }
   // Between the look into the cache and the claim another process may have finished.
   if (existsSync(place)) return rmSync(part.path, { force: true });
   const settings = settingsOf(ctx);
@@ -104,6 +128,7 @@ async function bring(
     ...(settings.idleMs !== undefined && { idleMs: settings.idleMs }),
     purpose,
     label: file.file,
+    signal,
     access: indexAccess(settings),
   });
   await cachedFolder(place, async (folder) => renameSync(part.path, join(folder, file.file)));

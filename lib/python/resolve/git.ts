@@ -2,7 +2,7 @@
  * A commit of a Git repository as a folder in the cache, fetched once. The commit is a hash of its content, so what is there is right
  * for ever. The history and its tags stay beside the files, because build backends ask them for a version.
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import {
   type Context,
@@ -17,7 +17,9 @@ import { cachedFolder } from "../cache.ts";
 import type { GitSource } from "./locked.ts";
 
 /** Nothing that runs a program of the repository's choice. */
-const PROTOCOLS = "https:ssh:http:git:file";
+const REMOTE = "https:ssh:http:git";
+/** A repository from elsewhere may not name folders of this machine as its submodules. */
+const PROTOCOLS = `${REMOTE}:file`;
 
 /** The work tree of the commit. `GIT_MISSING`, `GIT_COMMIT`, `GIT_FETCH`, `OFFLINE`. `name` is the package it is for. */
 export async function gitCheckout(ctx: Context, git: GitSource, name: string): Promise<string> {
@@ -44,7 +46,8 @@ export async function gitCheckout(ctx: Context, git: GitSource, name: string): P
     if (!(await has(ctx, folder, git.commit)))
       await call(ctx, folder, ["fetch", "--quiet", "--", git.url, git.commit], git);
     await call(ctx, folder, ["checkout", "--quiet", "--detach", git.commit], git);
-    await call(ctx, folder, ["submodule", "--quiet", "update", "--init", "--recursive"], git);
+    const submodules = ["submodule", "--quiet", "update", "--init", "--recursive"];
+    await call(ctx, folder, submodules, git, isLocal(git.url) ? PROTOCOLS : REMOTE);
   });
 }
 
@@ -54,12 +57,22 @@ export function gitOrigin(git: GitSource, subdirectory?: string): string {
   return `git+${withoutLogin(git.url)}@${git.commit}${below}`;
 }
 
+/** The same source; a path in it starts from `base`. */
+export function gitFrom(git: GitSource, base: string): GitSource {
+  return isPath(git.url) ? { ...git, url: resolve(base, git.url) } : git;
+}
+
 function isLocal(url: string): boolean {
-  return url.startsWith("file:") || (!url.includes("://") && !/^[^/]+@[^/]+:/.test(url));
+  return url.startsWith("file:") || isPath(url);
+}
+
+/** Neither a URL nor `user@host:path`. */
+function isPath(url: string): boolean {
+  return !url.includes("://") && !/^[^/]+@[^/]+:/.test(url);
 }
 
 function withoutLogin(url: string): string {
-  return url.replace(/^([a-z+]+:\/\/)[^/@]*@/i, "$1").slice(0, 300);
+  return url.replace(/^([a-z+]+:\/\/)[^/]*@/i, "$1").slice(0, 300);
 }
 
 async function has(ctx: Context, folder: string, commit: string): Promise<boolean> {
@@ -71,8 +84,9 @@ async function call(
   folder: string,
   argv: string[],
   source: GitSource,
+  protocols = PROTOCOLS,
 ): Promise<void> {
-  const { code, stderr } = await git(ctx, folder, argv);
+  const { code, stderr } = await git(ctx, folder, argv, protocols);
   if (code === 0) return;
   const words = new TextDecoder()
     .decode(stderr)
@@ -95,7 +109,7 @@ async function call(
   });
 }
 
-async function git(ctx: Context, folder: string, argv: string[]) {
+async function git(ctx: Context, folder: string, argv: string[], protocols = PROTOCOLS) {
   const fixed = [
     "-c",
     "core.hooksPath=/dev/null",
@@ -109,7 +123,7 @@ async function git(ctx: Context, folder: string, argv: string[]) {
     env: {
       ...ctx.env,
       GIT_TERMINAL_PROMPT: "0",
-      GIT_ALLOW_PROTOCOL: PROTOCOLS,
+      GIT_ALLOW_PROTOCOL: protocols,
       // Variables of a hook or an alias that this may run in, which would name another repository.
       GIT_DIR: undefined,
       GIT_WORK_TREE: undefined,

@@ -1,4 +1,6 @@
 /** What every kind of lock says in the end: which packages the target needs, from where, with which SHA-256. */
+import { valid } from "@renovatebot/pep440";
+
 import { FormatError, quoted } from "../../base/mod.ts";
 import type { MarkerEnvironment } from "../pep/marker.ts";
 import { chooseWheel } from "../pep/tags.ts";
@@ -135,6 +137,12 @@ export function noWheel(
 export function checkFileName(file: string, name: string, lock: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}$/.test(file)) return file;
   throw lockError(lock, "LOCK_NAME", `${name}: ${quoted(file, 100)} is no file name`);
+}
+
+/** `LOCK_FIELD` for what is no version (PEP 440): nothing could be compared with it. */
+export function checkVersion(version: string, name: string, lock: string): void {
+  if (valid(version) !== null) return;
+  throw lockError(lock, "LOCK_FIELD", `${name}: ${quoted(version, 80)} is no version`);
 }
 
 /** A commit is a whole object name: a branch or tag may be another one tomorrow. */

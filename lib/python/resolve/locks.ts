@@ -6,12 +6,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 import { FormatError, UsageError } from "../../base/mod.ts";
+import { evaluateMarker } from "../pep/marker.ts";
 import { normaliseName } from "../pep/names.ts";
+import { fitsRequirement, parseRequirement } from "../pep/requirement.ts";
 import { checkExtras, checkGroups, extraLines } from "../project/groups.ts";
 import type { PythonProject } from "../project/project.ts";
 import { settingsOf } from "./index-settings.ts";
 import { parseToml, readLockText } from "./lock-text.ts";
-import { type LockedPackage, type LockTarget, type LockWish } from "./locked.ts";
+import { type LockedPackage, lockError, type LockTarget, type LockWish } from "./locked.ts";
 import { readPdmLock } from "./pdm-lock.ts";
 import { readPipfileLock } from "./pipfile-lock.ts";
 import { readPoetryLock } from "./poetry-lock.ts";
@@ -20,14 +22,9 @@ import { checkUvLock } from "./uv-lock.ts";
 import { compileLock, exportLock, type Resolver } from "./uv.ts";
 
 /** Names of locks in the order in which they count. */
-const LOCKS = [
-  "uv.lock",
-  "pylock.toml",
-  "poetry.lock",
-  "pdm.lock",
-  "Pipfile.lock",
-  "requirements.txt",
-];
+const LOCKS = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock"];
+/** Counts last, because it often is no lock. */
+const REQUIREMENTS = "requirements.txt";
 
 export interface Locked {
   packages: LockedPackage[];
@@ -43,7 +40,8 @@ export function locksOf(project: PythonProject): string[] {
   const { lock, root, build } = project;
   const own = build.requirementFiles.map((file) => join(root, file));
   const names = LOCKS.map((name) => join(root, name));
-  const there = [...names, ...own, ...workspaceLocks(root)].filter((path) => existsSync(path));
+  const all = [...names, ...workspaceLocks(root), ...own, join(root, REQUIREMENTS)];
+  const there = all.filter((path) => existsSync(path));
   const ordered = lock === undefined ? there : [lock, ...there];
   return ordered.filter((path, i) => ordered.indexOf(path) === i);
 }
@@ -72,13 +70,33 @@ export async function readLock(
   refuseAdditions(project, lock);
   const kind = kindOf(lock);
   const packages = await READERS[kind]({ resolver, project, target, lock, wish: wishOf(project) });
-  const ignored = others
-    .map((path) => basename(path))
-    .filter((name) => name !== "requirements.txt");
+  if (kind === "pylock" || kind === "requirements") checkCovers(project, packages, target, lock);
+  const ignored = others.map((path) => basename(path)).filter((name) => name !== REQUIREMENTS);
   const notes =
     ignored.length === 0 ? [] : [`${basename(lock)} counts, and not ${ignored.join(", ")}`];
   // uv tells paths for the folder that it is asked in.
   return { packages, lock, base: kind === "uv" ? project.root : dirname(lock), notes };
+}
+
+/** These locks do not say what they were made of, but what the project requires must be in them. */
+function checkCovers(
+  project: PythonProject,
+  packages: LockedPackage[],
+  { markers }: LockTarget,
+  lock: string,
+): void {
+  const versions = new Map(packages.map(({ name, version }) => [name, version]));
+  for (const line of project.dependencies) {
+    const found = parseRequirement(line);
+    if (found === undefined || found.name === normaliseName(project.name)) continue;
+    if (found.marker !== undefined && !evaluateMarker(found.marker, markers, project.manifest))
+      continue;
+    const version = versions.get(found.name);
+    if (versions.has(found.name) && (version === undefined || fitsRequirement(version, found)))
+      continue;
+    const has = version === undefined ? "it is not in it" : `it holds ${version}`;
+    throw lockError(lock, "LOCK_STALE", `the project requires ${line}, and ${has}`);
+  }
 }
 
 interface Reading {
@@ -138,10 +156,13 @@ const READERS: Record<Kind, (reading: Reading) => Promise<LockedPackage[]>> = {
     ];
     return readPdmLock(await readLockText(lock), lock, { document, roots }, target, wish);
   },
-  async pipfile({ resolver, target, lock, wish }) {
+  async pipfile({ resolver, project, target, lock, wish }) {
     const document = await manifestOf(lock, "Pipfile");
     const ownIndex = settingsOf(resolver.ctx).main !== undefined;
-    return readPipfileLock(await readLockText(lock), lock, { document, ownIndex }, target, wish);
+    // What pipenv installs for development has no other name in any manifest.
+    const groups = project.build.noDevDeps ? wish.groups : [...wish.groups, "develop"];
+    const all = { ...wish, groups };
+    return readPipfileLock(await readLockText(lock), lock, { document, ownIndex }, target, all);
   },
   async requirements({ resolver, project, target, lock, wish }) {
     const [name] = [...wish.extras, ...wish.groups];
@@ -200,7 +221,7 @@ function refuseAdditions({ build }: PythonProject, lock: string): void {
 function noLock({ root }: PythonProject): UsageError {
   return new UsageError("FROZEN_MISSING", `--frozen: ${root} holds no lock`, {
     hint: "Make one with `uv lock`, `poetry lock`, `pdm lock`, `pipenv lock` or `uv pip compile --generate-hashes`, or leave --frozen out.",
-    details: { looked: LOCKS },
+    details: { looked: [...LOCKS, REQUIREMENTS] },
   });
 }
 

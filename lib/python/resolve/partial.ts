@@ -9,8 +9,8 @@ import { join } from "node:path";
 
 import { ioError } from "../../base/mod.ts";
 
-/** A part of another machine that did not grow for so long is nobody's. */
-const SILENT_MS = 120_000;
+/** Longer than any pause of a download: whoever holds a part that did not grow for so long is not waited for. */
+const SILENT_MS = 180_000;
 const OLD_MS = 86_400_000;
 
 const HOST = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
@@ -30,7 +30,8 @@ export function claimPart(folder: string, sha256: string): Claim | undefined {
     if (digest !== sha256 || !name.endsWith(".part")) continue;
     const path = join(folder, name);
     if (isGrowing(path, host ?? "", Number(pid))) return undefined;
-    if (path !== own && host === HOST) takeOver(path, own);
+    // Only from the dead: a stopped process could still write into what it holds.
+    if (path !== own && host === HOST && !isAlive(Number(pid))) takeOver(path, own);
   }
   if (ours.has(own)) return undefined;
   closeSync(openSync(own, "a"));
@@ -61,7 +62,9 @@ export function removeOldParts(folder: string): void {
 }
 
 function isGrowing(path: string, host: string, pid: number): boolean {
-  if (host === HOST) return pid === process.pid ? ours.has(path) : isAlive(pid);
+  if (host === HOST && pid === process.pid) return ours.has(path);
+  // The number of a dead process may be that of another one by now, so the living must also be at work.
+  if (host === HOST && !isAlive(pid)) return false;
   const changed = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
   return changed !== undefined && Date.now() - changed < SILENT_MS;
 }

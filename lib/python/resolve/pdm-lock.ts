@@ -12,6 +12,7 @@ import { parseRequirement } from "../pep/requirement.ts";
 import { type LockRequirement, neededNodes } from "./lock-graph.ts";
 import { parseLockText } from "./lock-text.ts";
 import {
+  checkVersion,
   chooseFile,
   gitSource,
   type ListedFile,
@@ -79,6 +80,7 @@ export function readPdmLock(
   const packages = lock.package ?? [];
   if (packages.length > MAX_PACKAGES)
     throw lockError(file, "LOCK_LIMIT", `it lists ${packages.length} packages`);
+  for (const item of packages) checkVersion(item.version ?? "0", item.name, file);
   checkFresh(lock, project.document, file);
   checkGroups(lock, wish, file);
   const needed = strategy.includes("inherit_metadata")

@@ -13,6 +13,7 @@ import { parseRequirement } from "../pep/requirement.ts";
 import { fits, type LockNode, type LockRequirement, neededNodes } from "./lock-graph.ts";
 import { parseLockText } from "./lock-text.ts";
 import {
+  checkVersion,
   chooseFile,
   gitSource,
   type LockedPackage,
@@ -79,6 +80,7 @@ export function readPoetryLock(
   const packages = lock.package ?? [];
   if (packages.length > MAX_PACKAGES)
     throw lockError(file, "LOCK_LIMIT", `it lists ${packages.length} packages`);
+  for (const item of packages) checkVersion(item.version, item.name, file);
   checkFresh(lock, document, file);
   checkPython(lock.metadata["python-versions"] ?? "*", target, file);
   checkExtras(lock, wish, file);

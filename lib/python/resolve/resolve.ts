@@ -77,7 +77,7 @@ async function neededPackages(
   const fresh = await resolveFresh(resolver, project, target, options);
   const ignored = locksOf(project)
     .map((path) => basename(path))
-    .filter((name) => name.endsWith("lock"));
+    .filter((name) => /lock(?:\.toml)?$/.test(name));
   const notes = ignored.map(
     (name) => `${name} was not looked at; --frozen takes the versions from it`,
   );

@@ -73,8 +73,9 @@ export function uvEnvironment(env: Context["env"], settings: IndexSettings): Con
     result.UV_INDEX = named.map(({ name, url }) => `${name}=${url}`).join(" ");
     result.UV_EXTRA_INDEX_URL = undefined;
   }
-  // They stand on the command line, also those of pip's variables.
-  result.UV_FIND_LINKS = undefined;
+  // Folders stand on the command line, also those of pip's variables.
+  const pages = env.UV_FIND_LINKS?.split(",").filter((entry) => /^\s*https?:/.test(entry)) ?? [];
+  result.UV_FIND_LINKS = pages.length > 0 ? pages.join(",") : undefined;
   if (settings.trusted.length > 0) result.UV_INSECURE_HOST = settings.trusted.join(" ");
   if (settings.caFile !== undefined) result.SSL_CERT_FILE = settings.caFile;
   return result;
@@ -101,7 +102,7 @@ export function scrubbed(text: string, settings: IndexSettings): string {
     index?.login === undefined ? [] : [index.login],
   );
   const clean = logins.reduce((rest, login) => login.scrub(rest), text);
-  return clean.replace(/(\bhttps?:\/\/)[^\s/@'"]*@/gi, "$1****@");
+  return clean.replace(/(\bhttps?:\/\/)[^\s/'"]*@/gi, "$1****@");
 }
 
 /**

@@ -87,6 +87,32 @@ describe("a lock as the manifest", () => {
   });
 });
 
+describe("buildconfig.toml", () => {
+  const FLAVOR = `${PROJECT}[tool.flavor.build]\nextra_packages = ["a"]\ndependencies = ["../x"]\n`;
+  test("stands before [tool.flavor.build]", async () => {
+    using project = folder();
+    const root = project.put({
+      "pyproject.toml": FLAVOR,
+      "buildconfig.toml": '[build]\nextra_packages = ["b"]\n',
+    });
+    const { python } = await loadProject(root);
+    expect(python?.build).toMatchObject({ extraPackages: ["b"], folders: ["../x"] });
+  });
+  test("is none of [tool.sealift]'s business", async () => {
+    using project = folder();
+    const root = project.put({ "pyproject.toml": PROJECT, "buildconfig.toml": "[" });
+    expect((await loadProject(root)).python?.build.extraPackages).toEqual([]);
+  });
+  test.each([
+    ["no TOML", "x = 1\n[", "buildconfig.toml:2"],
+    ["an unknown key", "[build]\nextra_pakages = []", "extra_pakages is not a known key"],
+  ])("with %s", async (_, text, words) => {
+    using project = folder();
+    const root = project.put({ "pyproject.toml": FLAVOR, "buildconfig.toml": text });
+    expect(await problem(() => loadProject(root))).toContain(words);
+  });
+});
+
 describe("a wheel", () => {
   test("is an application that is built already", async () => {
     using project = folder();

@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 
 import { loadProject } from "../../../lib/pack/mod.ts";
-import { folder, problem } from "../fixture.ts";
+import { verifyPackage } from "../../../lib/pspf/mod.ts";
+import { folder, HEAD, only, pack, problem, SCRIPT } from "../fixture.ts";
 
 const PROGRAM = `[package]\nname = "demo"\nversion = "1"\n[execution]\nargv = ["/bin/sh"]\n`;
 const PYTHON = `[project]\nname = "demo"\nversion = "1"\n[project.scripts]\ndemo = "demo:main"\n`;
@@ -49,6 +50,21 @@ describe("the table service", () => {
   ])("with %s is refused", async (line, words) => {
     expect(await problem(() => program(`[service]\n${line}\n`))).toContain(words);
   });
+});
+
+test("entries of a service are entries of the package, and it verifies", async () => {
+  using project = folder();
+  const entries = `[execution.entries]\nwork = ["/bin/sh"]\n`;
+  const manifest = (name: string) => `${HEAD}${entries}[service]\nentries = ["${name}"]\n${SCRIPT}`;
+  expect(await problem(() => pack(project, manifest("wrk")))).toBe(
+    "SERVICE_ENTRY: service.entries: there is no entry wrk | Did you mean work?",
+  );
+  const path = only(await pack(project, manifest("work")));
+  expect((await verifyPackage(path)).ok).toBe(true);
+  const compat = { compat: "flavorpack", force: true } as const;
+  expect(await problem(() => pack(project, `${HEAD}[service]\n${SCRIPT}`, compat))).toContain(
+    "COMPAT_SERVICE",
+  );
 });
 
 describe("persistent", () => {

@@ -22,7 +22,7 @@ pre_build_commands = [["python", "generate.py"], "cp environment.txt src/demo_ap
 env = { GREETING = "hello there", SYSTEM = "any" }
 platform.linux.env = { SYSTEM = "linux" }
 platform.darwin.env = { SYSTEM = "darwin" }
-venv_path = "environment"
+venv_path = "the environment"
 include_tests = true
 `;
 const FILES = {
@@ -64,11 +64,11 @@ describe.skipIf(reason !== undefined)(
       });
       expect(readdirSync(app.root).sort()).toEqual([
         "backend.py",
-        "environment",
         "generate.py",
         "pyproject.toml",
         "src",
         "tests",
+        "the environment",
       ]);
       expect(existsSync(join(app.root, "src/demo_app/generated.py"))).toBe(false);
     });
@@ -79,10 +79,10 @@ describe.skipIf(reason !== undefined)(
     });
 
     test("venv_path keeps an environment with what was packed, and is made anew", async () => {
-      const python = join(app.root, "environment/bin/python");
+      const python = join(app.root, "the environment/bin/python");
       const { stdout } = await run([python, "-I", "-c", "import demo_app; demo_app.main()"]);
       expect(new TextDecoder().decode(stdout)).toStartWith("one hello there linux");
-      const script = await run([join(app.root, "environment/bin/demo-app")]);
+      const script = await run([join(app.root, "the environment/bin/demo-app")]);
       expect(script.code).toBe(0);
       await app.pack();
       expect((await run([python, "-c", ""])).code).toBe(0);
@@ -100,7 +100,7 @@ describe.skipIf(reason !== undefined)(
     test("a dry run leaves the project's folder alone", async () => {
       using other = new Application(MANIFEST, FILES);
       await other.pack({ dryRun: true });
-      expect(existsSync(join(other.root, "environment"))).toBe(false);
+      expect(existsSync(join(other.root, "the environment"))).toBe(false);
       expect(existsSync(other.package)).toBe(false);
     });
 

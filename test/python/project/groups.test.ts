@@ -31,9 +31,11 @@ b = { version = "^2", python = ">=3.9" }`);
     expect(of.lines("docs")).toEqual(["c", "a>=1,<2", 'b>=2,<3 ; python_version >= "3.9"']);
   });
   test("PDM's, with editable entries", () => {
-    const of = groups('[tool.pdm.dev-dependencies]\ntest = ["pytest", "-e file:///p/x#egg=x"]');
+    const of = groups(
+      '[tool.pdm.dev-dependencies]\ntest = ["pytest", "-e file:///${PROJECT_ROOT}/x#egg=x"]',
+    );
     expect(of.defaults).toEqual(["test"]);
-    expect(of.lines("test")).toEqual(["pytest", "file:///p/x#egg=x"]);
+    expect(of.lines("test")).toEqual(["pytest", "x @ file:///p/x"]);
   });
   test("uv's, and which of them are usual", () => {
     expect(groups('[tool.uv]\ndev-dependencies = ["a"]').lines("dev")).toEqual(["a"]);

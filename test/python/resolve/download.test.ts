@@ -1,6 +1,13 @@
 /** Downloads from servers that break off, lie, stall or answer with something else. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 
@@ -348,4 +355,51 @@ describe("two processes", () => {
     expect(server.asked.map(({ headers }) => headers.range)).toEqual([undefined, `bytes=${half}-`]);
     expect(readdirSync(wheels)).toEqual([sha256]);
   });
+});
+
+test("a part that a living process does not go on with holds nobody up", async () => {
+  using cache = scratch();
+  using server = await hostileServer((socket, asked) => whole(socket, asked, body));
+  const wheels = join(cache.path, "wheels");
+  mkdirSync(wheels);
+  // The number of a process that is there, but has nothing to do with it.
+  const part = join(wheels, `${sha256}.${MINE}.${process.ppid}.part`);
+  writeFileSync(part, "x");
+  const hourAgo = new Date(Date.now() - 3_600_000);
+  utimesSync(part, hourAgo, hourAgo);
+  const [path = ""] = await fetchFiles(context(cache.path), [file(`${server.url}/a.whl`)], "/");
+  expect(sha256Hex(readFileSync(path))).toBe(sha256);
+  expect(server.asked.map(({ headers }) => headers.range)).toEqual([undefined]);
+  const dayAgo = new Date(Date.now() - 90_000_000);
+  utimesSync(part, dayAgo, dayAgo);
+  await fetchFiles(
+    context(cache.path),
+    [file(`${server.url}/b.whl`, { sha256: "0".repeat(64) })],
+    "/",
+  ).catch(() => 0);
+  expect(readdirSync(wheels)).toEqual([sha256]);
+});
+
+test("the first failure ends the other downloads, and what they have is kept", async () => {
+  using cache = scratch();
+  let cut = false;
+  using server = await hostileServer(async (socket, asked) => {
+    if (asked.path === "/gone.whl") {
+      await Bun.sleep(300);
+      return void socket.end(head(404, { "content-length": 0 }));
+    }
+    socket.on("close", () => (cut = true));
+    socket.write(head(200, { "content-length": body.length }));
+    socket.write(body.subarray(0, half));
+  });
+  const lost = file(`${server.url}/gone.whl`, { sha256: "0".repeat(64) });
+  const begin = performance.now();
+  const failure = fetchFiles(context(cache.path), [file(`${server.url}/a.whl`), lost], "/");
+  await expect(failure).rejects.toMatchObject({ code: "HTTP_STATUS" });
+  // Nothing but the signal would end the other one within its limit of silence.
+  expect(performance.now() - begin).toBeLessThan(30_000);
+  await Bun.sleep(100);
+  expect(cut).toBe(true);
+  const [part = ""] = readdirSync(join(cache.path, "wheels"));
+  expect(Bun.file(join(cache.path, "wheels", part)).size).toBe(half);
 });

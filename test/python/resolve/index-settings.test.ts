@@ -147,6 +147,13 @@ describe("logins", () => {
     expect(pipEnvironment({}, of).PIP_INDEX_URL).toBe("https://user:hunter2@a.test/simple");
   });
 
+  test("pages of links that uv knows stay uv's", () => {
+    const env = { UV_FIND_LINKS: "/nonexistent,https://links.test/a", PIP_FIND_LINKS: "/tmp" };
+    const of = indexSettings({}, {}, "/", { ...NOBODY, ...env });
+    expect(of.findLinks).toEqual(["/tmp"]);
+    expect(uvEnvironment(env, of).UV_FIND_LINKS).toBe("https://links.test/a");
+  });
+
   test("netrc: several machines, quotes, comments, macros, the first of a host", () => {
     const text = `# a comment
 machine a.test

@@ -3,16 +3,17 @@
  * renamed, and the fingerprint made anew with the same tool.
  */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import fc from "fast-check";
 
+import { readLockText } from "../../../lib/python/resolve/lock-text.ts";
 import type { LockedPackage, LockTarget, LockWish } from "../../../lib/python/resolve/locked.ts";
 import { readPdmLock } from "../../../lib/python/resolve/pdm-lock.ts";
 import { readPipfileLock } from "../../../lib/python/resolve/pipfile-lock.ts";
 import { readPoetryLock } from "../../../lib/python/resolve/poetry-lock.ts";
-import { codeOf } from "../fixture.ts";
+import { codeOf, scratch } from "../fixture.ts";
 import { targetOf } from "./target.ts";
 
 const text = (...path: string[]) => readFileSync(join(import.meta.dir, "locks", ...path), "utf8");
@@ -124,6 +125,11 @@ describe.each([
     ["a cut one", "LOCK_TEXT LOCK_FIELD LOCK_STALE", (lock) => lock.slice(0, lock.length / 3)],
     ["an empty one", "LOCK_FIELD", () => ""],
     ["a later version", "LOCK_VERSION", (lock) => lock.replace(/(lock.version = ")\d/, "$19")],
+    [
+      "a version that is none",
+      "LOCK_FIELD",
+      (lock) => lock.replace('version = "8.1.8"', 'version = "8.1.8 "'),
+    ],
     ["a weak hash", "LOCK_HASH", (lock) => lock.replaceAll("sha256:63c132", "md5:63c132")],
     ["half a hash", "LOCK_HASH", (lock) => lock.replaceAll(/sha256:63c132\w+/g, "sha256:63")],
     [
@@ -191,7 +197,7 @@ describe.each([
           expect((error as { code?: string }).code).toMatch(/^(?:LOCK_|MARKER|WHEEL_NAME|POETRY_)/);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 300 },
     );
   });
 });
@@ -282,6 +288,75 @@ describe("Pipfile.lock", () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+test("a poetry.lock for another Python", async () => {
+  expect(await codeOf(() => poetry("poetry-2")(targetOf(8), NOTHING))).toBe("LOCK_PYTHON");
+});
+
+test("a package with an address of its own, in Poetry's and PDM's notation", () => {
+  const sha256 = "a".repeat(64);
+  const files = `files = [{file = "v1.tar.gz", hash = "sha256:${sha256}"}]`;
+  const from = (type: string, url: string, more = "") =>
+    `\n[[package]]\nname = "own-${type}"\nversion = "1"\ngroups = ["main"]\n${files}\n[package.source]\ntype = "${type}"\nurl = "${url}"\n${more}\n`;
+  const commit = "c".repeat(40);
+  const added = [
+    from("url", "https://example.org/v1.tar.gz#egg=x"),
+    from("file", "../v1.tar.gz"),
+    from("directory", "../lib"),
+    from(
+      "git",
+      "https://example.org/x.git",
+      `reference = "main"\nresolved_reference = "${commit}"\nsubdirectory = "s"`,
+    ),
+  ].join("");
+  const packages = poetry("poetry-2")(targetOf(11), NOTHING, (lock) =>
+    lock.replace("\n[extras]", `${added}\n[extras]`),
+  );
+  const artifact = { kind: "sdist" as const, file: "v1.tar.gz", sha256 };
+  const head = { version: "1" };
+  expect(packages.filter(({ name }) => name.startsWith("own-"))).toEqual([
+    {
+      ...head,
+      name: "own-url",
+      source: "file",
+      archive: true,
+      artifact: { ...artifact, location: { url: "https://example.org/v1.tar.gz" } },
+    },
+    {
+      ...head,
+      name: "own-file",
+      source: "file",
+      archive: true,
+      artifact: { ...artifact, location: { path: "../v1.tar.gz" } },
+    },
+    { ...head, name: "own-directory", source: "directory", path: "../lib" },
+    {
+      ...head,
+      name: "own-git",
+      source: "git",
+      git: { url: "https://example.org/x.git", commit },
+      subdirectory: "s",
+    },
+  ]);
+  const branch: Edit = (lock) =>
+    lock.replace("\n[extras]", `${added.replace(commit, "main")}\n[extras]`);
+  expect(() => poetry("poetry-2")(targetOf(11), NOTHING, branch)).toThrow(
+    /own-git comes from Git without a whole commit/,
+  );
+});
+
+describe("readLockText()", () => {
+  test.each([
+    ["LOCK_TEXT", new Uint8Array([0x22, 0xff, 0x22])],
+    ["FILE_TOO_LARGE", undefined],
+  ])("%s", async (code, bytes) => {
+    using work = scratch();
+    const path = join(work.path, "x.lock");
+    if (bytes !== undefined) writeFileSync(path, bytes);
+    else truncateSync((writeFileSync(path, ""), path), 65 << 20);
+    expect(await codeOf(() => readLockText(path))).toBe(code);
   });
 });
 

@@ -1,29 +1,13 @@
 import { describe, expect, test } from "bun:test";
 
-import { markerEnvironment } from "../../../lib/python/pep/marker.ts";
-import { compatibleTags, platformTags, rankTags } from "../../../lib/python/pep/tags.ts";
+import type { LockWish } from "../../../lib/python/resolve/locked.ts";
 import { readPylock } from "../../../lib/python/resolve/pylock.ts";
 import { codeOf } from "../fixture.ts";
+import { targetOf } from "./target.ts";
 
 const H = "a".repeat(64);
-const target = {
-  markers: markerEnvironment({
-    version: "3.11.7",
-    minor: [3, 11],
-    platform: "linux",
-    machine: "x86_64",
-  }),
-  pythonVersion: "3.11.7",
-  tags: rankTags(
-    compatibleTags({
-      implementation: "cpython",
-      version: [3, 11],
-      abiFlags: "",
-      platforms: platformTags({ os: "linux", machine: "x86_64", libc: "glibc", version: [2, 28] }),
-    }),
-  ),
-};
-const read = (text: string) => readPylock(text, "pylock.toml", target);
+const target = targetOf(11);
+const read = (text: string, wish?: LockWish) => readPylock(text, "pylock.toml", target, wish);
 const HEAD = 'lock-version = "1.0"\ncreated-by = "test"\n';
 const wheel = (file: string, hashes = `sha256 = "${H}"`) =>
   `{ url = "https://example.org/f/${file}", hashes = { ${hashes} } }`;
@@ -80,7 +64,49 @@ describe("readPylock()", () => {
     ]);
   });
 
+  test("extras and groups by their markers; default groups without being asked", () => {
+    const item = (name: string, marker: string) =>
+      `[[packages]]\nname = "${name}"\nmarker = "${marker}"\ndirectory = { path = "${name}" }\n`;
+    const text = [
+      HEAD,
+      'extras = ["Fast_IO"]\ndependency-groups = ["dev", "usual"]\ndefault-groups = ["usual"]\n',
+      item("a", "'Fast_IO' in extras"),
+      item("b", "'dev' in dependency_groups"),
+      item("c", "'usual' in dependency_groups"),
+    ].join("");
+    const names = (wish: LockWish) => read(text, wish).map(({ name }) => name);
+    expect(names({ extras: [], groups: [] })).toEqual(["c"]);
+    expect(names({ extras: ["fast-io"], groups: ["dev"] })).toEqual(["a", "b", "c"]);
+    expect(() => names({ extras: ["fast-oi"], groups: [] })).toThrow(
+      expect.objectContaining({ code: "LOCK_EXTRA" }),
+    );
+    expect(() => names({ extras: [], groups: ["dve"] })).toThrow(
+      expect.objectContaining({ code: "LOCK_GROUP", hint: "Did you mean dev?" }),
+    );
+  });
+  test("commits, and folders inside of archives", () => {
+    const commit = "c".repeat(40);
+    const git = `vcs = { type = "git", url = "https://example.org/a", commit-id = "${commit}", subdirectory = "s" }`;
+    const archive = `archive = { url = "https://example.org/a/v1.tar.gz", subdirectory = "s", hashes = { sha256 = "${H}" } }`;
+    expect(read(pkg(git))).toMatchObject([
+      { source: "git", git: { url: "https://example.org/a", commit }, subdirectory: "s" },
+    ]);
+    expect(read(pkg(archive))).toMatchObject([
+      { source: "file", archive: true, subdirectory: "s", artifact: { file: "v1.tar.gz" } },
+    ]);
+  });
+
   const cases: [string, string, string][] = [
+    [
+      "a branch in the place of a commit",
+      "PYLOCK_SOURCE",
+      pkg('vcs = { type = "git", url = "https://e.org/a", commit-id = "main" }'),
+    ],
+    [
+      "another version control system",
+      "PYLOCK_SOURCE",
+      pkg(`vcs = { type = "hg", url = "https://e.org/a", commit-id = "${"c".repeat(40)}" }`),
+    ],
     ["no TOML", "PYLOCK_TOML", "="],
     ["no version", "PYLOCK_FIELD", "packages = []"],
     ["a later version", "PYLOCK_VERSION", 'lock-version = "2.0"\npackages = []'],

@@ -297,10 +297,17 @@ describe("locksOf()", () => {
     expect(locksOf(project(member))).toEqual([]);
     writeFileSync(join(root, "pyproject.toml"), '[tool.uv.workspace]\nmembers = ["packages/*"]\n');
     expect(locksOf(project(member))).toEqual([join(root, "uv.lock")]);
-    writeFileSync(join(member, "pdm.lock"), "");
-    expect(locksOf(project(member))).toEqual([join(member, "pdm.lock"), join(root, "uv.lock")]);
+    for (const name of ["pdm.lock", "requirements.txt"]) writeFileSync(join(member, name), "");
+    expect(locksOf(project(member))).toEqual([
+      join(member, "pdm.lock"),
+      join(root, "uv.lock"),
+      join(member, "requirements.txt"),
+    ]);
   });
 });
+
+const pylock = (name: string, version: string) =>
+  `lock-version = "1.0"\n[[packages]]\nname = "${name}"\nversion = "${version}"\ndirectory = { path = "x" }\n`;
 
 describe.skipIf(reason !== undefined)(`settings that contradict each other${because}`, () => {
   const cases: [string, Wishes][] = [
@@ -331,6 +338,15 @@ describe.skipIf(reason !== undefined)(`settings that contradict each other${beca
         frozen: true,
         ...DEPENDENT,
         files: { "uv.lock": 'version = 1\n[[package]]\nname = "app"\n' },
+      },
+    ],
+    ["LOCK_STALE", { frozen: true, ...DEPENDENT, files: { "pylock.toml": pylock("other", "1") } }],
+    [
+      "LOCK_STALE",
+      {
+        frozen: true,
+        project: { dependencies: ["demo>=2"] },
+        files: { "pylock.toml": pylock("demo", "1") },
       },
     ],
     ["LOCK_MANIFEST", { frozen: true, files: { "Pipfile.lock": "{}" } }],
