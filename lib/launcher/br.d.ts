@@ -1,4 +1,4 @@
-declare module "*.zst" {
+declare module "*.br" {
   /** Path of the embedded file. */
   const path: string;
   export default path;

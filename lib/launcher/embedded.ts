@@ -1,9 +1,9 @@
 /**
- * The stubs inside this program: zstd-compressed files written by `scripts/launchers.ts`, each checked against the
+ * The stubs inside this program: Brotli-compressed files (RFC 7932) written by `scripts/launchers.ts`, each checked against the
  * digest in the embedded lock before it is used.
  */
 
-import { zstdDecompressSync } from "node:zlib";
+import { brotliDecompressSync } from "node:zlib";
 
 import { lock, stubs } from "../../build/launchers/embedded.ts";
 import { EnvironmentError, InternalError } from "../base/mod.ts";
@@ -69,7 +69,7 @@ export async function embeddedLauncher(
   if (!language) throw missing(kind, platform);
   const name = `${language}-${platform}`;
   const entry = entries[name] as LockEntry;
-  const bytes = zstdDecompressSync(await Bun.file(stubs[name] as string).bytes(), {
+  const bytes = brotliDecompressSync(await Bun.file(stubs[name] as string).bytes(), {
     maxOutputLength: MAX_STUB,
   });
   const sha256 = sha256Hex(bytes);
