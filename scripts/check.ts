@@ -99,6 +99,7 @@ async function dependencies(): Promise<Problem[]> {
   const all = {
     ...npmDependencies(await read("package.json")),
     ...cargoDependencies(await read("launchers/rust/Cargo.toml")),
+    ...cargoDependencies(await read("launchers/rust/gcm/Cargo.toml")),
     ...goDependencies(await read("launchers/go/go.mod")),
   };
   return checkDependencies(all, await read("docs/explanation/dependencies.md"));

@@ -189,16 +189,18 @@ export function npmDependencies(text: string): Record<string, string> {
   return { ...manifest.dependencies, ...manifest.devDependencies };
 }
 
-/** Names and versions of Cargo.toml; `=1.2.3` is an exact one there. */
+/** Names and versions of Cargo.toml, without crates of our own; `=1.2.3` is an exact one there. */
 export function cargoDependencies(text: string): Record<string, string> {
   const manifest = Bun.TOML.parse(text) as {
-    dependencies?: Record<string, string | { version?: string }>;
+    dependencies?: Record<string, string | { version?: string; path?: string }>;
   };
   return Object.fromEntries(
-    Object.entries(manifest.dependencies ?? {}).map(([name, value]) => {
-      const version = (typeof value === "string" ? value : value.version) ?? "";
-      return [name, version.startsWith("=") ? version.slice(1) : `"${version}"`];
-    }),
+    Object.entries(manifest.dependencies ?? {})
+      .filter(([, value]) => typeof value === "string" || value.path === undefined)
+      .map(([name, value]) => {
+        const version = (typeof value === "string" ? value : value.version) ?? "";
+        return [name, version.startsWith("=") ? version.slice(1) : `"${version}"`];
+      }),
   );
 }
 

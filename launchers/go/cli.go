@@ -217,7 +217,13 @@ func (c *cli) slots(pkg *Package) error {
 			} else {
 				w.text("platform", s.platform())
 			}
-			w.bool("share", s.share).close('}')
+			w.bool("share", s.share)
+			if s.encryption == nil {
+				w.key("key_source").WriteString("null")
+			} else {
+				w.text("key_source", s.encryption.source)
+			}
+			w.close('}')
 		}
 		w.close(']')
 		return w.print()
@@ -294,6 +300,9 @@ func (c *cli) extract(pkg *Package, number, dir string) error {
 	slot := pkg.plan.findSlot(number)
 	if slot == nil {
 		return fail("SLOT_UNKNOWN", "name", number, "list", pkg.plan.slotNames())
+	}
+	if _, err := openSlot(pkg, slot); err != nil {
+		return err
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {

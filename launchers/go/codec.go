@@ -27,6 +27,9 @@ func decodeStream(source io.Reader, operations []byte) (reader io.Reader, closeA
 		if operations[i] == opTar {
 			break
 		}
+		if operations[i] == opAes256Gcm {
+			continue // the outermost layer, and the caller's: it needs the key
+		}
 		buffered := bufio.NewReaderSize(reader, 128<<10)
 		switch operations[i] {
 		case opGzip:

@@ -82,6 +82,7 @@ func buildEnviron(scope *Scope, start *Start) (*Environ, error) {
 	env := newEnviron(os.Environ())
 	env.remove("SEALIFT_LAUNCHER_CLI")
 	env.remove("FLAVOR_LAUNCHER_CLI")
+	env.removeKeys(plan)
 	env.applyRuntime(&plan.runtimeEnv)
 	for _, pairs := range [][]Pair{plan.runtimeEnv.set, plan.workenvEnv, plan.executionEnv} {
 		for _, pair := range pairs {

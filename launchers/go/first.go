@@ -30,6 +30,9 @@ func firstStart(scope *Scope, program string, environ *Environ, again bool) erro
 	if mountedNoexec(env.base) && scope.keeps(program) {
 		return fail("CACHE_NOEXEC", "path", env.base)
 	}
+	if err := openSlots(scope); err != nil {
+		return err
+	}
 	if err := buildEnvironment(scope, environ, again); err != nil {
 		// Nothing is kept of a failure, so that a full disk does not stay full. What cannot be removed has no marker.
 		_ = removeTree(env.root)

@@ -10,6 +10,14 @@ import (
 	"testing"
 )
 
+// encryptedJSON is the metadata of a package with an encrypted slot.
+const encryptedJSON = `{"format":"PSPF/2025","seal":{"version":1},"package":{"name":"x","version":"1"},"launcher":{"tool":"t","tool_version":"1","size":0,
+"checksum":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"slots":[{"slot":0,"id":"s","target":"s","size":16,"original_size":0,
+"checksum":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","operations":"aes256gcm","purpose":"data","lifecycle":"runtime",
+"permissions":"0644","encryption":{"algorithm":"AES-256-GCM","chunk":1048576,"kdf":"scrypt","key_source":"env:K",
+"salt":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","scrypt":{"n":32768,"r":8,"p":1,
+"salt":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}}]}`
+
 // FuzzPackage changes a small package and, so that the change reaches the deeper checks, makes checksum, digest and
 // signature fit again as asked. Whatever comes out, the answer is a verdict: a plan or a code, never a panic.
 func FuzzPackage(f *testing.F) {
@@ -18,6 +26,7 @@ func FuzzPackage(f *testing.F) {
 	f.Add(seed, byte(7))
 	f.Add(build(f, packageSpec{rawJSON: []byte(`{"seal":{"version":1}}`)}), byte(7))
 	f.Add(build(f, packageSpec{rawJSON: []byte(`{"package":{"name":"x"},"slots":[],"execution":null}`)}), byte(7))
+	f.Add(build(f, packageSpec{rawJSON: []byte(encryptedJSON)}), byte(7))
 	f.Add(seed[len(seed)-8200:], byte(1))
 	f.Fuzz(func(t *testing.T, data []byte, repair byte) {
 		if len(data) < 8200 || len(data) > 1<<20 {

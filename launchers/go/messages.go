@@ -50,6 +50,8 @@ var messages = [...]message{
 	{"UNPACK", 103, "slot {slot}: {detail}", "The package is not valid; ask its publisher for a new one."},
 	{"UNPACK_PATH", 103, "slot {slot}: {path}: {detail}", "The package is not valid; ask its publisher for a new one."},
 	{"UNPACK_SIZE", 103, "slot {slot}: it expands to more than its signed {expected} bytes", "The package is not valid; ask its publisher for a new one."},
+	{"KEY_MISSING", 105, "slot {slot} is encrypted and its key ({source}) is missing: {detail}", "Give the key and start again: env: is a variable, file: a file, prompt a question on the terminal."},
+	{"KEY_WRONG", 103, "slot {slot} is encrypted and its key ({source}) is not the right one", "The file is not damaged; ask its publisher for the key of this slot."},
 	{"SETUP_FAILED", 104, "setup command {name} failed with exit code {actual}", "Its last lines stand above; nothing was kept, so the next start tries again."},
 	{"SETUP_TYPE", 102, "setup command {name}: type {actual} is not supported", "Use execute, enumerate_and_execute, write_file or chmod."},
 	{"COMMAND_EMPTY", 102, "the package names no command to run", "Ask its publisher for a new one."},

@@ -7,17 +7,18 @@ import (
 
 // Operation codes of format.md section 4. Packing applies a chain left to right, unpacking right to left.
 const (
-	opTar   = 0x01
-	opGzip  = 0x10
-	opBzip2 = 0x13
-	opXz    = 0x16
-	opZstd  = 0x1b
+	opTar       = 0x01
+	opGzip      = 0x10
+	opBzip2     = 0x13
+	opXz        = 0x16
+	opZstd      = 0x1b
+	opAes256Gcm = 0x31
 )
 
 var operationNames = [...]struct {
 	name string
 	code byte
-}{{"tar", opTar}, {"gzip", opGzip}, {"bzip2", opBzip2}, {"xz", opXz}, {"zstd", opZstd}}
+}{{"tar", opTar}, {"gzip", opGzip}, {"bzip2", opBzip2}, {"xz", opXz}, {"zstd", opZstd}, {"aes256gcm", opAes256Gcm}}
 
 // parseOperations reads any spelling of a chain.
 func parseOperations(text string) ([]byte, error) {
@@ -63,13 +64,13 @@ func operationName(code byte) string {
 	return ""
 }
 
-// legalChain: at most eight operations, tar at most once and first.
+// legalChain: at most eight operations, tar at most once and first, encryption at most once and last.
 func legalChain(chain []byte, text string) error {
 	if len(chain) == 0 || len(chain) > 8 {
 		return errors.New(text)
 	}
-	for _, code := range chain[1:] {
-		if code == opTar {
+	for i, code := range chain {
+		if code == opTar && i > 0 || code == opAes256Gcm && i+1 < len(chain) {
 			return errors.New(text)
 		}
 	}

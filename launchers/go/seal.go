@@ -204,10 +204,20 @@ func deriveIndex(pkg *Package, end uint64) ([]byte, error) {
 	le.PutUint64(index[48:], uint64(len(plan.slots))*slotEntrySize)
 	le.PutUint32(index[56:], uint32(len(plan.slots)))
 	le.PutUint32(index[644:], 4096)
-	le.PutUint64(index[832:], 128)
+	le.PutUint64(index[832:], capabilities(plan))
 	le.PutUint32(index[856:], formatVersion)
 	le.PutUint32(index[860:], 1)
 	return index, deriveSealIndex(index, plan.sealIndex, pkg.file)
+}
+
+// capabilities: bit 7 signed, bit 6 a slot is encrypted.
+func capabilities(plan *Plan) uint64 {
+	for i := range plan.slots {
+		if plan.slots[i].encryption != nil {
+			return 128 | 64
+		}
+	}
+	return 128
 }
 
 // deriveSealIndex fills in the optional keys of seal.index.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"runtime"
 	"strings"
 )
@@ -28,6 +30,7 @@ type Slot struct {
 	share        bool
 	chunks       []Chunk
 	operationSet string // canonical text
+	encryption   *Encryption
 }
 
 // Chunk is one zstd frame of a chunked slot.
@@ -191,6 +194,7 @@ func (f *fields) readSealed(s *Slot, v *Value, field string) {
 	}
 	s.setOperations(operations)
 	f.readChunks(s, v.get("chunks"), field+".chunks")
+	f.readEncryption(s, v.get("encryption"), field+".encryption")
 }
 
 func (s *Slot) setOperations(operations []byte) {
@@ -262,6 +266,9 @@ func adoptTable(pkg *Package) error {
 			previous = s.offset + s.size
 		}
 		operations, err := unpackOperations(le.Uint64(entry[40:]))
+		if err == nil && bytes.IndexByte(operations, opAes256Gcm) >= 0 {
+			err = errors.New("aes256gcm") // only the sealed profile says how a slot is encrypted
+		}
 		if err != nil {
 			return fail("PSPF_OPERATION", "file", pkg.file, "slot", slotName(s), "detail", err.Error())
 		}

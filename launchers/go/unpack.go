@@ -61,6 +61,14 @@ func unpackAll(pkg *Package, tasks []*Task, progress *Progress) error {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryLimit))
 	defer clearMask()()
 	for _, task := range tasks {
+		if task.skip {
+			continue
+		}
+		if _, err := openSlot(pkg, task.slot); err != nil {
+			return err // the right keys, or nothing is written
+		}
+	}
+	for _, task := range tasks {
 		if err := task.makePlace(); err != nil {
 			return err
 		}
@@ -202,6 +210,13 @@ func (u *Unpacker) stream(task *Task) error {
 
 func (u *Unpacker) streamInto(task *Task, source io.Reader) error {
 	slot := task.slot
+	cipher, err := openSlot(u.pkg, slot)
+	if err != nil {
+		return err
+	}
+	if cipher != nil {
+		source = newDecrypter(source, cipher, slot.size)
+	}
 	decoded, closeAll, err := decodeStream(source, slot.operations)
 	defer closeAll()
 	if err != nil {

@@ -21,8 +21,7 @@ func (c *cli) verify() (int, error) {
 	}
 	checks := []check{{"format", true, ""}, {"signature", true, fingerprint(pkg.signers[0])}, {"index", true, ""}, {"slot table", true, ""}}
 	code := 0
-	add := func(name string, err error) {
-		detail := ""
+	add := func(name, detail string, err error) {
 		if err != nil {
 			detail = asFailure(err).Error()
 			code = 107
@@ -30,12 +29,12 @@ func (c *cli) verify() (int, error) {
 		checks = append(checks, check{name, err == nil, detail})
 	}
 	if pkg.plan.sealed {
-		add("padding", checkPadding(pkg))
-		add("launcher", checkLauncher(pkg))
+		add("padding", "", checkPadding(pkg))
+		add("launcher", "", checkLauncher(pkg))
 	}
 	for i := range pkg.plan.slots {
 		slot := &pkg.plan.slots[i]
-		add("slot "+slotName(slot), unpackAll(pkg, []*Task{{slot: slot, skip: true}}, nil))
+		add("slot "+slotName(slot), encryptionNote(slot), unpackAll(pkg, []*Task{{slot: slot, skip: true}}, nil))
 	}
 	store, err := openStore()
 	if err != nil {
@@ -46,9 +45,16 @@ func (c *cli) verify() (int, error) {
 		if f := store.judge(pkg.file, pkg.plan.name, pkg.signers); f != nil {
 			verdict = f
 		}
-		add("trust", verdict)
+		add("trust", "", verdict)
 	}
 	return code, c.printChecks(checks, pkg)
+}
+
+func encryptionNote(slot *Slot) string {
+	if slot.encryption == nil {
+		return ""
+	}
+	return "encrypted (" + slot.encryption.source + "), content not checked without its key"
 }
 
 func (c *cli) printChecks(checks []check, pkg *Package) error {

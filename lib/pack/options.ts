@@ -4,6 +4,7 @@ import type { OutputOptions } from "./output.ts";
 import type { NativeReport } from "./proof/native.ts";
 import type { Proven } from "./proof/proof.ts";
 import type { KeyOptions } from "./seal/keys.ts";
+import type { SlotKeyOptions } from "./seal/slot-keys.ts";
 
 export interface PackOptions extends KeyOptions, OutputOptions {
   launcher?: "auto" | "rust" | "go" | undefined;
@@ -30,6 +31,8 @@ export interface PackOptions extends KeyOptions, OutputOptions {
   /** Where packages come from. */
   index?: IndexWishes | undefined;
   jobs?: number | undefined;
+  /** Keys of encrypted slots. */
+  slotKeys?: SlotKeyOptions | undefined;
 }
 
 export interface PackedSlot {

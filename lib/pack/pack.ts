@@ -29,6 +29,7 @@ import { writeRelease } from "./release/manifest.ts";
 import { compatProject, compatSlot } from "./seal/compat.ts";
 import { chooseKey, type ChosenKey } from "./seal/keys.ts";
 import { writerManifest } from "./seal/manifest.ts";
+import { type SlotKeys, slotKeys } from "./seal/slot-keys.ts";
 import { findStub, type Stub } from "./seal/stub.ts";
 import { type CompressionChoice, parseCompression } from "./stage/compression.ts";
 import { checkLayout } from "./stage/layout.ts";
@@ -73,6 +74,8 @@ export async function packProject(
   const key = chooseKey(options, project.key, ctx.env);
   // A key that is missing or locked is said before minutes of work; one that has to be made waits for their success.
   const known = options.dryRun || key.isNew ? undefined : await key.open();
+  const encryption = slotKeys(ctx, project, options.slotKeys);
+  if (!options.dryRun) await findSlotKeys(project, outputs, encryption);
   if (options.testCommand !== undefined) refuseForeignTest(outputs);
   if (project.kind !== "python") refusePythonOptions(project, options);
   // Below the cache, where there is room; a dry run leaves no folder there.
@@ -86,6 +89,7 @@ export async function packProject(
     scratch,
     report,
     key: key.file,
+    encryption,
     outputs: outputs.map(({ path }) => path),
   };
   for (const output of outputs) {
@@ -154,6 +158,11 @@ function emptyReport(project: Project, key: ChosenKey, options: PackOptions): Pa
   };
 }
 
+async function findSlotKeys(project: Project, outputs: Output[], keys: SlotKeys): Promise<void> {
+  for (const spec of project.slots) {
+    if (outputs.some(({ platform }) => isFor(spec, platform))) await keys.of(spec)?.key();
+  }
+}
 const PYTHON_FLAGS = {
   python: "--python",
   pythonSource: "--python-source",
@@ -195,6 +204,7 @@ interface Scope {
   options: PackOptions;
   /** Private key file. */
   key: string | undefined;
+  encryption: SlotKeys;
   /** Paths of all packages that are made. */
   outputs: string[];
   scratch: string;
@@ -214,10 +224,16 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const wanted = source.slots.filter((slot) => isFor(slot, platform));
   const own: StagedSlot[] = [];
   for (const spec of wanted) {
-    const stage = { root: source.root, compression, ...(override && { override }) };
+    const stage = {
+      root: source.root,
+      compression,
+      encryption: scope.encryption.of(spec),
+      ...(override && { override }),
+    };
     own.push(await stageSlot(spec, stage));
   }
-  refuseOwnFiles(own, { key: scope.key, outputs: scope.outputs });
+  const { key, encryption, outputs } = scope;
+  refuseOwnFiles(own, { key, slotKeys: encryption.files, outputs });
   const staged = await addPython(ctx, source, own, {
     platform,
     scratch: scope.scratch,
@@ -315,7 +331,7 @@ async function prove(
   draft: string,
   options: PackOptions,
 ): Promise<Proof> {
-  const trial = { draft, project, folder: `${draft}.trial` };
+  const trial = { draft, project, slots, folder: `${draft}.trial` };
   const subject = { project, slots, platform: output.platform, native };
   const proof = options.validateBeforeSign
     ? await provePackage(ctx, subject, trial)

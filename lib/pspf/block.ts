@@ -41,6 +41,7 @@ export const SIGNATURE_SIZE = 64;
 export const KEY_SIZE = 32;
 export const MAX_COSIGNATURES = 4;
 const COSIGNATURE_SIZE = KEY_SIZE + SIGNATURE_SIZE;
+const CAPABILITY_ENCRYPTED = 64n;
 const CAPABILITY_SIGNED = 128n;
 const PAGE_SIZE = 4096;
 
@@ -127,6 +128,8 @@ export interface IndexValues {
   dependencyHash?: string | undefined;
   /** At most 16 bytes of UTF-8. */
   licenseId?: string | undefined;
+  /** A slot is encrypted. */
+  encrypted: boolean;
 }
 
 /** The block of the sealed profile, checksum included: 8,192 bytes. */
@@ -151,7 +154,8 @@ export function encodeIndex(values: IndexValues): Uint8Array {
   bytes.set(Uint8Array.fromHex(values.sourceHash ?? ""), INDEX_OFFSET.sourceHash);
   bytes.set(Uint8Array.fromHex(values.dependencyHash ?? ""), INDEX_OFFSET.dependencyHash);
   bytes.set(new TextEncoder().encode(values.licenseId ?? ""), INDEX_OFFSET.licenseId);
-  view.setBigUint64(INDEX_OFFSET.capabilities, CAPABILITY_SIGNED, true);
+  const capabilities = CAPABILITY_SIGNED | (values.encrypted ? CAPABILITY_ENCRYPTED : 0n);
+  view.setBigUint64(INDEX_OFFSET.capabilities, capabilities, true);
   u32(INDEX_OFFSET.compatibility, FORMAT_VERSION);
   u32(INDEX_OFFSET.protocolVersion, 1);
   return withChecksum(bytes);

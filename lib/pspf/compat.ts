@@ -60,6 +60,9 @@ export function checkCompat(manifest: Manifest, slots: readonly CheckedSlot[]): 
 }
 
 function checkSlot(slot: CheckedSlot): void {
+  if (slot.encryption !== undefined) {
+    throw rule("encryption", slot, "those launchers cannot decrypt it");
+  }
   const operations = formatOperations(slot.operations);
   if (!OPERATIONS.has(operations)) {
     throw rule("operations", slot, `operations ${operations} are not none, tar, gzip or tgz`);

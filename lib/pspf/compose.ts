@@ -98,6 +98,7 @@ function composeSlot(slot: CheckedSlot, i: number, staged: StagedSlot): SealedSl
     platform: slot.platform,
     share: slot.share === true ? true : undefined,
     chunks: staged.chunks,
+    encryption: staged.encryption,
   };
 }
 

@@ -1,57 +1,35 @@
-/**
- * The content of slots as streams. Stored bytes are hashed while they pass, so whoever reads to the end knows that they are what
- * was signed; a stream that ends early, late or differently throws instead of ending.
- */
+/** The content of slots as streams: a stream that ends early, late or differently throws instead of ending. */
 import { FormatError, type SealiftError } from "../base/mod.ts";
 import {
   decompressStream,
   Garbage,
   readTar,
   type ReadTarOptions,
-  Sha256,
   unzstdChunks,
 } from "../codec/mod.ts";
-import { digest64 } from "./descriptor.ts";
 import { MAX_FOREIGN_SLOT } from "./layout.ts";
-import type { Operation } from "./operations.ts";
+import { compressionsOf, type Operation } from "./operations.ts";
 import type { Package, PackageSlot } from "./package.ts";
-import { problem, problemError } from "./problem.ts";
+import { decryptChunks } from "./secret/chunks.ts";
+import { openSlot } from "./secret/open.ts";
+import { slotAt, storedSlot } from "./stored.ts";
 
 type Bytes = AsyncIterable<Uint8Array>;
 
-/** The slot at `i`. Throws `FormatError("SLOT_UNKNOWN")`. */
-export function slotAt(pkg: Package, i: number): PackageSlot {
-  const slot = pkg.slots[i];
-  if (slot !== undefined) return slot;
-  throw new FormatError("SLOT_UNKNOWN", `${pkg.path}: there is no slot ${i}`, {
-    hint: `Slots: ${pkg.slots.map((entry) => `${entry.index} ${entry.id}`).join(", ") || "none"}`,
-    details: { file: pkg.path, slot: i },
-  });
-}
-
-/** The stored bytes. Throws `CheckError("SEAL_SLOT")` at the end when they are not what was signed. */
-export async function* storedSlot(pkg: Package, i: number): AsyncGenerator<Uint8Array> {
-  const slot = slotAt(pkg, i);
-  const hash = new Sha256();
-  for await (const piece of pkg.file.stream(slot.region)) {
-    hash.update(piece);
-    yield piece;
-  }
-  if (!digestHolds(slot, hash.hex())) throw slotChanged(pkg, slot);
-}
-
 /**
- * The slot after every decompression; a tar stream stays one. Bounded by the signed size. Throws `FormatError` for data that does not
- * decode to exactly that size, and what `storedSlot` throws.
+ * The slot after decryption and every decompression; a tar stream stays one. Bounded by the signed size. Throws `FormatError` for data
+ * that does not decode to exactly that size, and what `openSlot` and `storedSlot` throw.
  */
 export async function* decodedSlot(pkg: Package, i: number): AsyncGenerator<Uint8Array> {
   const slot = slotAt(pkg, i);
   const max = slot.originalSize ?? MAX_FOREIGN_SLOT;
+  const key = await openSlot(pkg, slot);
   const stored = storedSlot(pkg, i);
+  const plain = key === undefined ? stored : decryptChunks(key, stored, slot.size);
   const stream =
     slot.chunks === undefined
-      ? unpackStream(stored, slot.operations, max)
-      : unzstdChunks(stored, slot.chunks);
+      ? unpackStream(plain, slot.operations, max)
+      : unzstdChunks(plain, slot.chunks);
   const garbage = new Garbage();
   let total = 0;
   try {
@@ -90,25 +68,15 @@ export async function proveSlot(pkg: Package, slot: PackageSlot): Promise<void> 
   }
 }
 
-/** Undoes a chain from its end, bounded to `max` bytes of output; `tar` is no compression. */
+/** Undoes the compressions of a chain from its end, bounded to `max` bytes of output. */
 export function unpackStream(stored: Bytes, chain: readonly Operation[], max: number): Bytes {
-  const kinds = chain.filter((operation) => operation !== "tar").reverse();
+  const kinds = compressionsOf(chain).reverse();
   return kinds.reduce((stream: Bytes, kind, i) => {
     const isLast = i === kinds.length - 1;
     // What lies between two compressions has no signed size; no encoder makes it much larger than its content.
     const maxOutput = isLast ? max : Math.ceil(max * 1.125) + (1 << 20);
     return decompressStream(kind, { maxOutput })(stream);
   }, stored);
-}
-
-/** Whether the SHA-256 of the stored bytes is the signed one, or fits the descriptor's 64 bits when none was signed. */
-export function digestHolds(slot: PackageSlot, hex: string): boolean {
-  if (slot.checksum !== undefined) return hex === slot.checksum;
-  return slot.metadata.self_ref || digest64(Uint8Array.fromHex(hex)) === slot.descriptor.checksum;
-}
-
-export function slotChanged(pkg: Package, slot: PackageSlot): SealiftError {
-  return problemError(problem("SEAL_SLOT", { file: pkg.path, slot: slot.id }));
 }
 
 /** An error of a decoder with the names of file and slot in front. */

@@ -103,11 +103,11 @@ export interface Signing {
 
 /** The index block of a package with this layout, 8,192 bytes. */
 export function deriveIndex(
-  seal: SealedMetadata["seal"] | undefined,
+  metadata: Pick<SealedMetadata, "seal" | "slots">,
   layout: Layout,
   signing: Signing,
 ): Uint8Array {
-  const index = seal?.index ?? {};
+  const index = metadata.seal?.index ?? {};
   return encodeIndex({
     packageSize: layout.trailer.end,
     launcherSize: layout.launcher.end,
@@ -120,5 +120,6 @@ export function deriveIndex(
     sourceHash: index.source_hash,
     dependencyHash: index.dependency_hash,
     licenseId: index.license_id,
+    encrypted: metadata.slots.some((slot) => slot.encryption !== undefined),
   });
 }

@@ -16,16 +16,10 @@ import {
   quoted,
 } from "../base/mod.ts";
 import { extractTar, sha256File } from "../codec/mod.ts";
-import {
-  decodedSlot,
-  digestHolds,
-  inSlot,
-  isTar,
-  slotAt,
-  slotChanged,
-  tarRules,
-} from "./decode.ts";
+import { decodedSlot, inSlot, isTar, tarRules } from "./decode.ts";
 import type { Package, PackageSlot } from "./package.ts";
+import { openSlot } from "./secret/open.ts";
+import { digestHolds, slotAt, slotChanged } from "./stored.ts";
 
 export interface ExtractOptions {
   /** Replace files that exist. */
@@ -43,7 +37,7 @@ export interface Extracted {
 
 /**
  * One slot: the files of a tar slot into the folder `destination`, any other slot as the file `destination`; an existing folder
- * receives it as `<destination>/<id>`. Throws `CheckError("SEAL_SLOT")`, `FormatError`, `EnvironmentError("FILE_EXISTS")`.
+ * receives it as `<destination>/<id>`. Throws `CheckError("SEAL_SLOT")`, `FormatError`, `EnvironmentError("FILE_EXISTS" | "KEY_MISSING")`.
  */
 export async function extractSlot(
   pkg: Package,
@@ -52,6 +46,7 @@ export async function extractSlot(
   options: ExtractOptions = {},
 ): Promise<Extracted> {
   const slot = slotAt(pkg, i);
+  await openSlot(pkg, slot);
   await checkStored(pkg, slot);
   if (isTar(slot)) return await extractTree(pkg, slot, destination, options);
   const path = (await isFolder(destination)) ? join(destination, fileName(slot)) : destination;
@@ -65,6 +60,8 @@ export async function extractAll(
   options: ExtractOptions & { by?: "target" | "id" } = {},
 ): Promise<Extracted[]> {
   const done: Extracted[] = [];
+  // A key that is missing or wrong is said before anything is written.
+  for (const slot of pkg.slots) await openSlot(pkg, slot);
   for (const slot of pkg.slots) {
     const place = options.by === "id" ? placeById(slot, dir) : placeOf(pkg, slot, dir);
     await checkStored(pkg, slot);

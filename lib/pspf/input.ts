@@ -3,7 +3,8 @@ import { checkArchivePath, FormatError, quoted } from "../base/mod.ts";
 import type { TreeEntry } from "../codec/mod.ts";
 import { PLATFORM_PATTERN } from "./metadata.ts";
 import { relativeTarget } from "./normalize.ts";
-import { type Operation, packChain } from "./operations.ts";
+import { isEncrypted, type Operation, packChain } from "./operations.ts";
+import type { SlotEncryption } from "./secret/key.ts";
 import type { Service } from "./service.ts";
 
 /** Where a slot's content comes from. */
@@ -33,6 +34,8 @@ export interface SlotInput {
   /** `os` or `os_arch`. */
   platform?: string;
   share?: boolean;
+  /** Goes with operations that end in `aes256gcm`. */
+  encryption?: SlotEncryption;
   content: SlotContent;
 }
 
@@ -104,6 +107,7 @@ function checkSlot(slot: SlotInput, os: string): CheckedSlot {
   if (slot.platform !== undefined && !PLATFORM_PATTERN.test(slot.platform)) {
     throw wrong("SLOT_PLATFORM", slot, `platform ${quoted(slot.platform)} is unknown`);
   }
+  checkEncryption(slot);
   return {
     ...slot,
     target,
@@ -120,6 +124,14 @@ function checkChainOf(slot: SlotInput): void {
     if (!(error instanceof FormatError)) throw error;
     throw wrong(error.code, slot, error.message);
   }
+}
+
+function checkEncryption(slot: SlotInput): void {
+  const encrypted = isEncrypted(slot.operations);
+  if (encrypted !== (slot.encryption !== undefined)) {
+    throw wrong("SLOT_ENCRYPTION", slot, "the operation aes256gcm and a key go together");
+  }
+  if (encrypted && slot.share) throw wrong("SLOT_ENCRYPTION", slot, "is encrypted and shared");
 }
 
 function modeText(slot: SlotInput): string {

@@ -10,6 +10,7 @@ import * as v from "valibot";
 import { LIFECYCLE_NAMES } from "./descriptor.ts";
 import { MAX_SLOTS } from "./layout.ts";
 import { formatOperations, type Operation, parseOperations } from "./operations.ts";
+import { Encryption } from "./secret/parameters.ts";
 import { serviceSchema } from "./service.ts";
 
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
@@ -48,6 +49,7 @@ const Slot = v.strictObject({
   platform: v.optional(v.pipe(Text, v.regex(PLATFORM_PATTERN))),
   share: v.optional(v.boolean()),
   chunks: v.optional(v.array(v.strictTuple([Length, Length]))),
+  encryption: v.optional(Encryption),
 });
 
 const Execution = v.strictObject({
@@ -156,6 +158,8 @@ export interface SlotMetadata {
   self_ref: boolean;
   /** `[stored, original]` bytes of each zstd frame. */
   chunks?: Array<[number, number]>;
+  /** How its stored bytes are encrypted. */
+  encryption?: Encryption;
 }
 
 /** The metadata of any dialect, one shape. `environment` of the Go builder stands under `env`. */

@@ -3,7 +3,7 @@ export type { IndexBlock, Signature } from "./block.ts";
 export { COMPAT_MIN_SLOT } from "./compat.ts";
 export { type LauncherInput } from "./compose.ts";
 export type { Coverage, CoverageRange } from "./coverage.ts";
-export { decodedSlot, storedSlot } from "./decode.ts";
+export { decodedSlot } from "./decode.ts";
 export { type Descriptor, type Lifecycle, LIFECYCLE_NAMES } from "./descriptor.ts";
 export {
   extractAll,
@@ -26,7 +26,9 @@ export {
   VERSION_PATTERN,
 } from "./metadata.ts";
 export {
+  compressionsOf,
   formatOperations,
+  isEncrypted,
   type Operation,
   packChain,
   parseOperations,
@@ -36,8 +38,12 @@ export type { Package, PackageSlot } from "./package.ts";
 export type { Problem, ProblemCode } from "./problem.ts";
 export { endsLikePackage } from "./probe.ts";
 export { openPackage, type OpenOptions } from "./reader.ts";
+export { keyMaterial, type KeyMaterial, type SlotEncryption } from "./secret/key.ts";
+export { type Encryption, isKeySource } from "./secret/parameters.ts";
+export { type FindKey, keyFiles, keyFinder, type KeyPlaces } from "./secret/source.ts";
 export { type Service, serviceSchema } from "./service.ts";
 export { signPackage, type Signed, type SignOptions } from "./sign.ts";
+export { storedSlot } from "./stored.ts";
 export { type Check, type Verdict, verifyPackage, type VerifyOptions } from "./verify.ts";
 export type { SlotMemory, SlotTree } from "./stage.ts";
 export { writePackage, type WriteOptions, type Written } from "./writer.ts";

@@ -16,6 +16,8 @@ import {
   type SealedSlot,
   type SlotMetadata,
 } from "./metadata.ts";
+import { isEncrypted } from "./operations.ts";
+import { Encryption, isStoredSize } from "./secret/parameters.ts";
 
 /** A field that is not what it must be; the reader adds the file's name. */
 export class FieldFault extends Error {
@@ -66,6 +68,19 @@ function checkSlot(slot: SealedSlot, i: number, ids: Set<string>): void {
   if (target === "" && chain[0] !== "tar") throw new FieldFault(`${field}.target`, "names no file");
   if (target !== "") checkTarget(target, `${field}.target`);
   if (slot.chunks !== undefined) checkChunks(slot, field, chain.join("|"));
+  checkEncryption(slot, field, isEncrypted(chain));
+}
+
+/** Section 11: the operation and its parameters go together; a decrypted slot does not lie where other packages can take it. */
+function checkEncryption(slot: SealedSlot, field: string, encrypted: boolean): void {
+  if (encrypted !== (slot.encryption !== undefined)) {
+    throw new FieldFault(`${field}.encryption`, "and the operation aes256gcm go together");
+  }
+  if (!encrypted) return;
+  if (slot.share) throw new FieldFault(`${field}.share`, "may not stand in an encrypted slot");
+  if (!isStoredSize(slot.size)) {
+    throw new FieldFault(`${field}.size`, "is not the size of encrypted chunks");
+  }
 }
 
 function checkTarget(target: string, field: string): void {
@@ -172,6 +187,7 @@ function normalizeSlot(slot: Reader, i: number): SlotMetadata {
     share: slot.flag("share"),
     self_ref: slot.flag("self_ref"),
     chunks: slot.pairs("chunks"),
+    encryption: slot.encryption(),
   });
 }
 
@@ -230,6 +246,12 @@ class Reader {
 
   pairs(key: string): Array<[number, number]> | undefined {
     return this.get(key, "an array of pairs of sizes", isPairs);
+  }
+
+  /** Only the sealed profile has it, and there the schema judged it. */
+  encryption(): Encryption | undefined {
+    const result = v.safeParse(Encryption, this.value.encryption);
+    return result.success ? result.output : undefined;
   }
 
   map(key: string): Record<string, string> {

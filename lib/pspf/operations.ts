@@ -5,9 +5,10 @@
  * implementations read some spellings as "raw" without a word; here an unknown one is an error, never skipped.
  */
 import { FormatError, quoted } from "../base/mod.ts";
+import type { Compression } from "../codec/mod.ts";
 
-/** The v0 operations: every reader of PSPF/2025 must know them. */
-export type Operation = "tar" | "gzip" | "bzip2" | "xz" | "zstd";
+/** The v0 operations, which every reader of PSPF/2025 must know, and encryption. */
+export type Operation = "tar" | "gzip" | "bzip2" | "xz" | "zstd" | "aes256gcm";
 
 const CODES: Record<Operation, number> = {
   tar: 0x01,
@@ -15,6 +16,7 @@ const CODES: Record<Operation, number> = {
   bzip2: 0x13,
   xz: 0x16,
   zstd: 0x1b,
+  aes256gcm: 0x31,
 };
 const NAMES = new Map(Object.entries(CODES).map(([name, code]) => [code, name as Operation]));
 
@@ -88,15 +90,29 @@ export function unpackChain(packed: bigint): Operation[] {
   return checkChain(chain, text);
 }
 
+/** Whether the stored bytes are encrypted. */
+export function isEncrypted(chain: readonly Operation[]): boolean {
+  return chain.at(-1) === "aes256gcm";
+}
+
+/** The compressions of a chain, in packing order. */
+export function compressionsOf(chain: readonly Operation[]): Compression[] {
+  return chain.filter((operation) => operation !== "tar" && operation !== "aes256gcm");
+}
+
 function checkChain<C extends readonly Operation[]>(chain: C, text: string): C {
   if (chain.length > MAX_OPERATIONS) throw unsupported(`chain ${text} of more than 8 operations`);
+  const encryption = chain.indexOf("aes256gcm");
+  if (encryption !== -1 && encryption !== chain.length - 1) {
+    throw unsupported(`aes256gcm before another operation in ${text}`);
+  }
   if (chain.lastIndexOf("tar") > 0) throw unsupported(`tar behind another operation in ${text}`);
   return chain;
 }
 
 function unsupported(detail: string): FormatError {
   return new FormatError("PSPF_OPERATION", `Operation ${detail} is not supported`, {
-    hint: "Operations are tar, gzip, bzip2, xz and zstd; tar once and first, eight at most.",
+    hint: "Operations are tar, gzip, bzip2, xz, zstd and aes256gcm; tar once and first, aes256gcm once and last, eight at most.",
     details: { operation: detail },
   });
 }

@@ -7,6 +7,7 @@ import type { Range } from "./layout.ts";
 import type { Metadata, SlotMetadata } from "./metadata.ts";
 import type { Operation } from "./operations.ts";
 import type { Problem } from "./problem.ts";
+import type { FindKey } from "./secret/source.ts";
 
 export interface PackageSlot {
   index: number;
@@ -56,5 +57,7 @@ export interface Package {
   /** What a lenient reader let pass, in the order it was found. */
   problems: Problem[];
   file: PackageFile;
+  /** Finds the keys of encrypted slots; without it they cannot be decoded. */
+  findKey?: FindKey;
   close(): Promise<void>;
 }

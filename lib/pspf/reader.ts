@@ -39,19 +39,23 @@ import type { Package } from "./package.ts";
 import { Problems, type Tolerance } from "./problem.ts";
 import { gapsOf, headRegions, RegionFault, slotRegions } from "./regions.ts";
 import { compareWithSeal } from "./seal.ts";
+import type { FindKey } from "./secret/source.ts";
 import { describeSlots } from "./slots.ts";
 
 export interface OpenOptions {
   /** Also open packages that fail checks, or are damaged but readable; what was found stands in `problems`. */
   lenient?: boolean;
+  /** Finds the keys of encrypted slots when their content is read. */
+  findKey?: FindKey;
 }
 
 /**
  * A package, its trailer, index, metadata, signatures and seal checked; slot contents are not read. Close it after use.
  * Throws `FormatError` (`PSPF_…`), `CheckError` (`SEAL_…`) or `EnvironmentError`.
  */
-export function openPackage(path: string, options: OpenOptions = {}): Promise<Package> {
-  return openTolerant(path, options.lenient === true ? "damage" : "none");
+export async function openPackage(path: string, options: OpenOptions = {}): Promise<Package> {
+  const pkg = await openTolerant(path, options.lenient === true ? "damage" : "none");
+  return options.findKey === undefined ? pkg : { ...pkg, findKey: options.findKey };
 }
 
 /** `openPackage` with the choice of what is let pass. */

@@ -50,7 +50,7 @@ function compareIndex(
   problems: Problems,
 ): void {
   const [first, ...others] = signaturesOf(index);
-  const derived = deriveIndex(metadata.seal, layout, {
+  const derived = deriveIndex(metadata, layout, {
     publicKey: index.publicKey,
     metadataChecksum: index.metadataChecksum,
     // Rebuilt from the signatures that were found, so that gaps and leftovers in the area differ.

@@ -7,7 +7,7 @@ import type { Layout } from "./derive.ts";
 import type { Descriptor } from "./descriptor.ts";
 import type { Range } from "./layout.ts";
 import type { Metadata, SlotMetadata } from "./metadata.ts";
-import { type Operation, unpackChain } from "./operations.ts";
+import { isEncrypted, type Operation, unpackChain } from "./operations.ts";
 import type { PackageSlot } from "./package.ts";
 import type { Problems } from "./problem.ts";
 
@@ -28,7 +28,7 @@ export function describeSlots(
       index: i,
       id: slot.id,
       target: slot.target,
-      operations: chainOf(descriptor, slot.id, problems),
+      operations: chainOf(descriptor, slot.id, sealed, problems),
       size: region.end - region.start,
       // Never the descriptor's: other writers put the stored size there, or the size of a folder's inode.
       ...(slot.original_size === undefined ? {} : { originalSize: slot.original_size }),
@@ -46,9 +46,18 @@ export function describeSlots(
   });
 }
 
-function chainOf(descriptor: Descriptor, slot: string, problems: Problems): Operation[] {
+function chainOf(
+  descriptor: Descriptor,
+  slot: string,
+  sealed: boolean,
+  problems: Problems,
+): Operation[] {
   try {
-    return unpackChain(descriptor.operations);
+    const chain = unpackChain(descriptor.operations);
+    // Only the sealed profile says how a slot is encrypted.
+    if (!sealed && isEncrypted(chain))
+      problems.fatal("PSPF_OPERATION", { slot, detail: "aes256gcm" });
+    return chain;
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     problems.fatal("PSPF_OPERATION", { slot, detail: String(error.details?.operation) });

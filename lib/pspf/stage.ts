@@ -21,6 +21,10 @@ import { unpackStream } from "./decode.ts";
 import { PackageFile } from "./file.ts";
 import { type CheckedSlot, wrong } from "./input.ts";
 import { MAX_FOREIGN_SLOT, type Range } from "./layout.ts";
+import { compressionsOf } from "./operations.ts";
+import { decryptChunks, Encrypter } from "./secret/chunks.ts";
+import { newSlotKey, type SlotEncryption, slotKey } from "./secret/key.ts";
+import type { Encryption } from "./secret/parameters.ts";
 
 type Bytes = AsyncIterable<Uint8Array>;
 
@@ -31,6 +35,7 @@ export interface StagedSlot {
   /** SHA-256 of the stored bytes, 64 hex digits. */
   checksum: string;
   chunks?: Array<[number, number]>;
+  encryption?: Encryption;
   /** Hands the stored bytes on in pieces, each valid until `write` returns. */
   copy(write: Write): Promise<void>;
 }
@@ -43,6 +48,8 @@ export interface StageOptions {
   jobs?: number;
   /** Called with the number of original bytes that went in. */
   advance(bytes: number): void;
+  /** Of the package: scrypt's salts come from both. */
+  package: { name: string; version: string };
   /** Whether zstd slots become chunks. */
   chunks: boolean;
   /** Spares packing a tree again whose files cannot have changed. */
@@ -70,9 +77,22 @@ export async function stageSlot(
   stage: AtomicFile,
   options: StageOptions,
 ): Promise<StagedSlot> {
-  const { content, operations } = slot;
-  const kinds = operations.filter((operation) => operation !== "tar");
+  const { content, encryption } = slot;
   if (content.kind === "stored") return await stageStored(slot, content, options);
+  if (encryption === undefined) return await stagePlain(slot, stage, options);
+  const compressed = { ...slot, operations: slot.operations.slice(0, -1) };
+  const plain = await stagePlain(compressed, stage, options);
+  return await stageEncrypted(slot, encryption, plain, stage, options);
+}
+
+/** Applies everything but encryption. */
+async function stagePlain(
+  slot: CheckedSlot,
+  stage: AtomicFile,
+  options: StageOptions,
+): Promise<StagedSlot> {
+  const { content, operations } = slot;
+  const kinds = compressionsOf(operations);
   if (content.kind !== "tree" && operations[0] === "tar") {
     await proveTar(slot, source(slot, options), options);
   }
@@ -165,7 +185,7 @@ async function stageStream(
       yield piece;
     }
   }
-  const kinds = slot.operations.filter((operation) => operation !== "tar");
+  const kinds = compressionsOf(slot.operations);
   const packed = kinds.reduce(
     (stream: Bytes, kind, i) => {
       const level = i === kinds.length - 1 ? slot.level : undefined;
@@ -211,6 +231,26 @@ async function stageChunks(
     options.advance(original);
   }
   return sink.finish(originalSize, chunks);
+}
+
+/** The salt, and so the key, follows from the compressed bytes: these are read a second time to be encrypted. */
+async function stageEncrypted(
+  slot: CheckedSlot,
+  encryption: SlotEncryption,
+  plain: StagedSlot,
+  stage: AtomicFile,
+  options: StageOptions,
+): Promise<StagedSlot> {
+  const digest = Uint8Array.fromHex(plain.checksum);
+  const about = { id: slot.id, package: options.package, digest };
+  const { key, parameters } = newSlotKey(await encryption.key(), encryption.keySource, about);
+  const sink = new Sink(stage);
+  const encrypter = new Encrypter(key);
+  await plain.copy(async (piece) => {
+    for (const chunk of encrypter.push(piece)) await sink.write(chunk);
+  });
+  await sink.write(encrypter.end());
+  return { ...sink.finish(plain.originalSize), encryption: parameters };
 }
 
 function stageBytes(bytes: Uint8Array): StagedSlot {
@@ -265,7 +305,7 @@ async function stageStored(
   options: StageOptions,
 ): Promise<StagedSlot> {
   const max = content.originalSize ?? MAX_FOREIGN_SLOT;
-  const decoded = unpackStream(wholeFile(content.path), slot.operations, max);
+  const decoded = unpackStream(await plainFile(slot, content.path), slot.operations, max);
   let originalSize = 0;
   async function* counted() {
     for await (const piece of decoded) {
@@ -279,7 +319,23 @@ async function stageStored(
   if (content.originalSize !== undefined && originalSize !== content.originalSize) {
     throw wrong("SLOT_SIZE", slot, `holds ${originalSize} bytes, not ${content.originalSize}`);
   }
-  return { ...(await stageInPlace(slot, content.path)), originalSize };
+  const parameters = slot.encryption?.parameters;
+  return {
+    ...(await stageInPlace(slot, content.path)),
+    originalSize,
+    ...(parameters === undefined ? {} : { encryption: parameters }),
+  };
+}
+
+/** A stored file, decrypted when it is encrypted. */
+async function plainFile(slot: CheckedSlot, path: string): Promise<Bytes> {
+  if (slot.encryption === undefined) return wholeFile(path);
+  const { key, parameters } = slot.encryption;
+  const found = parameters && slotKey(parameters, slot.id, (await key()).bytes);
+  if (found === undefined) {
+    throw wrong("SLOT_ENCRYPTION", slot, "encrypted content needs its parameters and its key");
+  }
+  return decryptChunks(found, wholeFile(path), (await stat(path)).size);
 }
 
 async function prove(slot: CheckedSlot, stream: Bytes): Promise<void> {

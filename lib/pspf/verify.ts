@@ -45,6 +45,8 @@ export interface Verdict {
   coverage: Coverage;
   /** Fingerprints of the keys whose signatures hold. */
   signers: string[];
+  /** Encrypted slots: without their keys only the stored bytes are checked. */
+  encrypted: Array<{ id: string; keySource: string }>;
   /** Absent when no trust store was given. */
   trusted?: boolean;
   identity: string;
@@ -82,6 +84,9 @@ export async function verifyOpen(pkg: Package, options: VerifyOptions): Promise<
     sealed: pkg.sealed,
     coverage: coverageOf(pkg, contents.confirmed),
     signers: pkg.signers.map(keyFingerprint),
+    encrypted: pkg.slots.flatMap(({ id, metadata: { encryption } }) =>
+      encryption === undefined ? [] : [{ id, keySource: encryption.key_source }],
+    ),
     ...(trust === undefined ? {} : { trusted: trust.ok }),
     identity: pkg.identity,
     name: pkg.metadata.package.name,
@@ -174,18 +179,26 @@ function checkSlot(pkg: Package, slot: PackageSlot, digest: string): Check {
   if (slot.checksum !== undefined || slot.metadata.self_ref) {
     if (slot.checksum === undefined)
       return passed(name, "refers to the package and holds no bytes");
-    if (slot.checksum === digest) return passed(name, `${slot.size} bytes, SHA-256 as signed`);
+    if (slot.checksum === digest) {
+      return passed(name, `${slot.size} bytes, SHA-256 as signed${encryptionNote(slot)}`);
+    }
   } else if (digest64(Uint8Array.fromHex(digest)) === slot.descriptor.checksum) {
     return passed(name, `${slot.size} bytes, 64-bit checksum of the unsigned slot table`);
   }
   return failed(name, problem("SEAL_SLOT", { file: pkg.path, slot: slot.id }));
 }
 
-/** Decodes the slots whose stored bytes are right. */
+function encryptionNote({ metadata: { encryption } }: PackageSlot): string {
+  if (encryption === undefined) return "";
+  return `; encrypted (${encryption.key_source}), content not checked without its key`;
+}
+
+/** Decodes the slots whose stored bytes are right; of encrypted ones nothing can be said without their keys. */
 async function proveContents(pkg: Package, checks: readonly Check[]): Promise<Check[]> {
   const proofs: Check[] = [];
   for (const slot of pkg.slots) {
     if (checks.some((entry) => entry.name === `slot ${slot.id}` && !entry.ok)) continue;
+    if (slot.metadata.encryption !== undefined && pkg.findKey === undefined) continue;
     const name = `content ${slot.id}`;
     try {
       await proveSlot(pkg, slot);

@@ -95,6 +95,7 @@ async function stageAll(
     staged.push(
       await stageSlot(slot, stage, {
         epoch: options.epoch,
+        package: options.manifest.package,
         ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
         advance: (bytes) => task.advance(bytes),
         chunks: options.profile === "sealed",
@@ -128,7 +129,7 @@ function assemble(options: WriteOptions, sealed: SealedMetadata, json: Uint8Arra
     metadata.length,
     sealed.slots.map((slot) => slot.size),
   );
-  const index = deriveIndex(sealed.seal, layout, {
+  const index = deriveIndex(sealed, layout, {
     publicKey: options.signer.publicKey,
     signatures: encodeSignatures(options.signer.sign(json)),
     metadataChecksum: sha256(metadata),

@@ -45,7 +45,7 @@ async function lying(stored: Uint8Array, change: Partial<Slot>): Promise<string>
   file.set(packed, layout.metadata.start);
   file.set(deriveTable(metadata.slots, layout), layout.table.start);
   file.set(stored, layout.slots[0]?.start);
-  const index = deriveIndex(metadata.seal, layout, {
+  const index = deriveIndex(metadata, layout, {
     publicKey: signer.publicKey,
     signatures: encodeSignatures(signer.sign(json)),
     metadataChecksum: sha256(packed),

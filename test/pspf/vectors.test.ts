@@ -92,7 +92,7 @@ describe("operations", () => {
     expect(() => parseOperations(spelling)).toThrow(FormatError);
   });
 
-  for (const packed of [0x311001n, 0xffn, 0x0100n, 0x10_00_01n, 0x0110n, 0x02n, 2n ** 64n - 1n]) {
+  for (const packed of [0x301001n, 0xffn, 0x0100n, 0x10_00_01n, 0x0110n, 0x02n, 2n ** 64n - 1n]) {
     test(`the chain 0x${packed.toString(16)} is an error, never skipped`, async () => {
       expect((await thrown(() => unpackChain(packed))).code).toBe("PSPF_OPERATION");
     });
@@ -126,6 +126,7 @@ describe("index block and descriptor", () => {
     signatures: encodeSignatures(new Uint8Array(64).fill(8)),
     buildTimestamp: 9,
     licenseId: "Apache-2.0",
+    encrypted: false,
   };
 
   test("the checksum zeroes bytes 4 to 8, in files above 4 GiB too (C24)", () => {
@@ -140,6 +141,8 @@ describe("index block and descriptor", () => {
   test("capabilities stand at 832, not at 840 as the Go builder has them (B3)", () => {
     const view = new DataView(encodeIndex(values).buffer);
     expect(view.getBigUint64(832, true)).toBe(128n);
+    const encrypted = new DataView(encodeIndex({ ...values, encrypted: true }).buffer);
+    expect(encrypted.getBigUint64(832, true)).toBe(192n);
     expect(view.getBigUint64(840, true)).toBe(0n);
     expect(view.getUint32(856, true)).toBe(0x20250001);
     expect(view.getUint32(860, true)).toBe(1);

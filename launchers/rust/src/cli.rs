@@ -20,6 +20,7 @@ use crate::process::{self, OpenMask};
 use crate::progress::Progress;
 use crate::report;
 use crate::scope::{self, Scope};
+use crate::secret;
 use crate::tree::Tree;
 use crate::trust;
 use crate::unpack::{self, Sink, Work};
@@ -246,6 +247,7 @@ impl Call {
     fn extract(&self, sealed: &Sealed) -> Result<String> {
         let (number, slot) = self.named(sealed)?;
         trust::check(&sealed.package.image.path, &sealed.plan.name, &sealed.signers)?;
+        secret::open(&sealed.package.image, slot)?;
         let dir = std::path::absolute(&self.args[1]).map_err(|e| Failure::io(Path::new(&self.args[1]), e))?;
         std::fs::create_dir_all(&dir).map_err(|e| Failure::io(&dir, e))?;
         let at = match slot.is_tar() {
@@ -282,5 +284,10 @@ fn slot_document((i, slot): (usize, &Slot)) -> String {
         Some(platform) => document.text("platform", platform),
         None => document.raw("platform", "null"),
     };
-    document.bool("share", slot.share).finish()
+    document.bool("share", slot.share);
+    match &slot.encryption {
+        Some(encryption) => document.text("key_source", &encryption.source),
+        None => document.raw("key_source", "null"),
+    };
+    document.finish()
 }

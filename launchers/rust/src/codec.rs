@@ -75,7 +75,7 @@ impl Read for Section<'_> {
     }
 }
 
-fn copy_out(from: &mut impl BufRead, out: &mut [u8]) -> io::Result<usize> {
+pub fn copy_out(from: &mut impl BufRead, out: &mut [u8]) -> io::Result<usize> {
     let available = from.fill_buf()?;
     let n = available.len().min(out.len());
     out[..n].copy_from_slice(&available[..n]);
@@ -83,12 +83,12 @@ fn copy_out(from: &mut impl BufRead, out: &mut [u8]) -> io::Result<usize> {
     Ok(n)
 }
 
-/// The decoders of a chain around `input`; `tar` is left to the caller.
+/// The decoders of a chain around `input`; `tar` is left to the caller, and so is encryption, which is the outermost layer.
 pub fn decoder<'a>(chain: &[Operation], input: &'a mut dyn BufRead) -> io::Result<Box<dyn BufRead + 'a>> {
     let mut reader: Box<dyn BufRead + 'a> = Box::new(input);
     for operation in chain.iter().rev() {
         reader = match operation {
-            Operation::Tar => reader,
+            Operation::Tar | Operation::Aes256Gcm => reader,
             Operation::Gzip => buffered(flate2::bufread::MultiGzDecoder::new(reader)),
             Operation::Bzip2 => buffered(bzip2::bufread::MultiBzDecoder::new(reader)),
             Operation::Xz => {

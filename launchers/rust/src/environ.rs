@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::failure::Result;
 use crate::plan::Runtime;
 use crate::scope::Scope;
+use crate::secret;
 
 pub struct Environ {
     pairs: Vec<(OsString, OsString)>,
@@ -71,7 +72,8 @@ impl Environ {
 /// The environment of the program and of setup commands.
 pub fn build(scope: &Scope, started_as: &OsStr) -> Result<Environ> {
     let plan = &scope.sealed.plan;
-    let ours = |name: &OsStr| name == "SEALIFT_LAUNCHER_CLI" || name == "FLAVOR_LAUNCHER_CLI";
+    let keys = secret::variables(plan);
+    let ours = |name: &OsStr| name == "SEALIFT_LAUNCHER_CLI" || name == "FLAVOR_LAUNCHER_CLI" || keys.iter().any(|key| name == *key);
     let mut environ = Environ::new(std::env::vars_os().filter(|(name, _)| !ours(name)));
     environ.apply(&plan.runtime);
     for (name, value) in plan.runtime.set.iter().chain(&plan.workenv_env).chain(&plan.execution_env) {

@@ -20,6 +20,7 @@ use crate::process::OpenMask;
 use crate::progress::Progress;
 use crate::ready::{Made, Marker};
 use crate::scope::{Scope, digest_of, is_shared};
+use crate::secret;
 use crate::setup;
 use crate::store::{self, Stores};
 use crate::tree::Tree;
@@ -50,6 +51,7 @@ pub fn start(scope: &Scope, environ: &Environ, program: Option<&Path>, again: bo
     log::info(format_args!("preparing {}", scope.place.dir.display()));
     check_file(scope)?;
     check_noexec(scope, program)?;
+    open_keys(scope)?;
     let made = make(scope, environ, again);
     made.map_err(|failure| {
         remove(&scope.place.dir);
@@ -62,6 +64,13 @@ fn check_file(scope: &Scope) -> Result<()> {
     let (package, plan) = (&scope.sealed.package, &scope.sealed.plan);
     let checked = digest::check_launcher(package, plan).and_then(|()| digest::check_padding(package, plan));
     checked.map_err(|failure| failure.with("file", package.image.path.display()))
+}
+
+/// The keys of all that this start may need, before anything is written; a `lazy` slot asks for its own when it is needed.
+fn open_keys(scope: &Scope) -> Result<()> {
+    let image = &scope.sealed.package.image;
+    let needed = scope.slots().filter(|(_, slot)| slot.lifecycle != Lifecycle::Lazy);
+    needed.map(|(_, slot)| secret::open(image, slot).map(drop)).collect::<Result<()>>().map_err(|f| f.with("file", image.path.display()))
 }
 
 /// A program that would run from here could not, so nothing is unpacked for it.

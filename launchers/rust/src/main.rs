@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod aside;
+mod cipher;
 mod cli;
 mod codec;
 mod command;
@@ -40,6 +41,7 @@ mod ready;
 mod report;
 mod scope;
 mod seal;
+mod secret;
 mod service;
 mod setup;
 mod shutdown;
@@ -47,6 +49,7 @@ mod standing;
 mod store;
 mod supervise;
 mod tar;
+mod terminal;
 mod tree;
 mod trust;
 mod unpack;

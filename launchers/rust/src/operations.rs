@@ -7,12 +7,19 @@ pub enum Operation {
     Bzip2,
     Xz,
     Zstd,
+    Aes256Gcm,
 }
 
-use Operation::{Bzip2, Gzip, Tar, Xz, Zstd};
+use Operation::{Aes256Gcm, Bzip2, Gzip, Tar, Xz, Zstd};
 
-const KNOWN: [(Operation, u8, &str); 5] =
-    [(Tar, 0x01, "tar"), (Gzip, 0x10, "gzip"), (Bzip2, 0x13, "bzip2"), (Xz, 0x16, "xz"), (Zstd, 0x1b, "zstd")];
+const KNOWN: [(Operation, u8, &str); 6] = [
+    (Tar, 0x01, "tar"),
+    (Gzip, 0x10, "gzip"),
+    (Bzip2, 0x13, "bzip2"),
+    (Xz, 0x16, "xz"),
+    (Zstd, 0x1b, "zstd"),
+    (Aes256Gcm, 0x31, "aes256gcm"),
+];
 const MAX_LENGTH: usize = 8;
 
 /// The chain that a text in any known spelling stands for; the error names what is unknown.
@@ -66,12 +73,20 @@ pub fn format(chain: &[Operation]) -> String {
     }
 }
 
+/// Only the sealed profile says how a slot is encrypted.
+pub fn refuse_encryption(chain: Vec<Operation>) -> Result<Vec<Operation>, String> {
+    if chain.contains(&Aes256Gcm) { Err("`aes256gcm`".into()) } else { Ok(chain) }
+}
+
 fn check(chain: Vec<Operation>, text: &str) -> Result<Vec<Operation>, String> {
     if chain.len() > MAX_LENGTH {
         return Err(format!("a chain of more than {MAX_LENGTH} operations"));
     }
     if chain.iter().skip(1).any(|operation| *operation == Tar) {
         return Err(format!("tar behind another operation in `{text}`"));
+    }
+    if chain.iter().rev().skip(1).any(|operation| *operation == Aes256Gcm) {
+        return Err(format!("aes256gcm before another operation in `{text}`"));
     }
     Ok(chain)
 }
@@ -99,11 +114,12 @@ mod tests {
             assert_eq!(parse(&format(&chain)).unwrap(), chain);
             assert_eq!(unpack(pack(&chain)).unwrap(), chain);
         }
-        for bad in ["lz4", "tar|", "gzip|tar", "tar|tar", "gz", "gzip|gzip|gzip|gzip|gzip|gzip|gzip|gzip|gzip"] {
+        for bad in ["lz4", "tar|", "gzip|tar", "tar|tar", "gz", "gzip|gzip|gzip|gzip|gzip|gzip|gzip|gzip|gzip", "aes256gcm|gzip"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert_eq!(pack(&[Tar, Gzip]), 0x1001);
-        for bad in [0x02, 0x0110, 0x10_0001, 0x31_1001, u64::MAX] {
+        assert_eq!(pack(&[Tar, Zstd, Aes256Gcm]), 0x31_1b01);
+        for bad in [0x02, 0x0110, 0x10_0001, 0x30_1001, u64::MAX] {
             assert!(unpack(bad).is_err(), "{bad:#x}");
         }
     }

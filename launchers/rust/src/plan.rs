@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Result};
 use crate::json::Json;
 use crate::operations::{self, Operation};
+use crate::secret::{self, Encryption};
 use crate::service::{self, Service};
 use crate::setup::Setup;
 
@@ -72,6 +73,7 @@ pub struct Slot {
     pub platform: Option<String>,
     pub share: bool,
     pub chunks: Vec<(u64, u64)>,
+    pub encryption: Option<Encryption>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,6 +244,7 @@ fn read_slot(number: usize, slot: &Field, sealed: bool) -> Result<Slot> {
         platform: slot.get("platform").text()?.map(str::to_string),
         share: sealed && slot.get("share").bool()?,
         chunks: if sealed { read_chunks(&slot.get("chunks"))? } else { Vec::new() },
+        encryption: if sealed { Encryption::read(&slot.get("encryption"))? } else { None },
     };
     if sealed {
         check_slot(number, slot, &read, lifecycle.is_some())?;
@@ -276,6 +279,7 @@ fn check_slot(number: usize, field: &Field, slot: &Slot, known_lifecycle: bool) 
     if slot.lifecycle == Lifecycle::Shutdown && slot.is_tar() {
         return Err(field.get("lifecycle").wrong("a shutdown slot is a single file"));
     }
+    secret::check(field, slot)?;
     check_chunks(field, slot)
 }
 

@@ -3,10 +3,11 @@
 use crate::cli::{Answer, lines};
 use crate::digest;
 use crate::document::Document;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::locate::Image;
 use crate::package::Sealed;
-use crate::plan::Checksum;
+use crate::plan::{Checksum, Slot};
+use crate::secret::Encryption;
 use crate::trust;
 
 struct Check {
@@ -41,24 +42,33 @@ fn checks(sealed: &Sealed) -> Result<Vec<Check>> {
         passed("slot table", String::new()),
     ];
     let path = package.image.path.display();
-    let mut add = |name: String, result: Result<()>| {
-        let failure = result.err().map(|failure: Failure| failure.with("file", &path).to_string());
-        checks.push(Check { name, failure, detail: String::new() });
+    let mut add = |name: String, result: Result<String>| {
+        let (failure, detail) = match result {
+            Ok(detail) => (None, detail),
+            Err(failure) => (Some(failure.with("file", &path).to_string()), String::new()),
+        };
+        checks.push(Check { name, failure, detail });
     };
+    let nothing = |()| String::new();
     if plan.seal.is_some() {
-        add("padding".into(), digest::check_padding(package, plan));
+        add("padding".into(), digest::check_padding(package, plan).map(nothing));
     }
     if plan.launcher.checksum.is_some() {
-        add("launcher".into(), digest::check_launcher(package, plan));
+        add("launcher".into(), digest::check_launcher(package, plan).map(nothing));
     }
     for slot in &plan.slots {
-        add(format!("slot {}", slot.id), digest::check_slot(&package.image, slot));
+        add(format!("slot {}", slot.id), digest::check_slot(&package.image, slot).map(|()| encryption_note(slot)));
     }
     if let Some(store) = trust::open()? {
         let verdict = trust::judge(&store, &plan.name, &sealed.signers);
-        add("trust".into(), verdict.map_or(Ok(()), Err));
+        add("trust".into(), verdict.map_or(Ok(String::new()), Err));
     }
     Ok(checks)
+}
+
+fn encryption_note(slot: &Slot) -> String {
+    let note = |e: &Encryption| format!("encrypted ({}), content not checked without its key", e.source);
+    slot.encryption.as_ref().map_or(String::new(), note)
 }
 
 fn answer(checks: &[Check], sealed: Option<&Sealed>, json: bool) -> Answer {

@@ -87,6 +87,7 @@ fn adopt(slot: &mut Slot, table: &[u8; DESCRIPTOR]) -> Result<()> {
     slot.offset = u64_at(table, 16);
     slot.size = u64_at(table, 24);
     slot.operations = operations::unpack(u64_at(table, 40))
+        .and_then(operations::refuse_encryption)
         .map_err(|detail| Failure::new("PSPF_OPERATION").with("slot", &slot.id).with("detail", detail))?;
     if matches!(slot.checksum, Checksum::Short(_)) {
         slot.checksum = Checksum::Short(table[48..56].try_into().expect("eight bytes"));
@@ -206,12 +207,17 @@ fn derive_index(package: &Package, plan: &Plan, seal: &Seal, end: u64) -> Box<[u
     put(744, &seal.source_hash);
     put(776, &seal.dependency_hash);
     put(808, &seal.license_id);
-    put(832, &128u64.to_le_bytes());
+    put(832, &capabilities(plan).to_le_bytes());
     put(856, &FORMAT_VERSION.to_le_bytes());
     put(860, &1u32.to_le_bytes());
     let checksum = index_checksum(&out, 4);
     out[4..8].copy_from_slice(&checksum.to_le_bytes());
     out
+}
+
+/// Bit 7: signed; bit 6: a slot is encrypted.
+fn capabilities(plan: &Plan) -> u64 {
+    128 | if plan.slots.iter().any(|slot| slot.encryption.is_some()) { 64 } else { 0 }
 }
 
 /// The signature and the co-signature places in use; what follows them must be zero.

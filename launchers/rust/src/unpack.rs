@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 use zstd_safe::DCtx;
 
+use crate::cipher::Decrypt;
 use crate::codec::{self, Bounded, CHUNK_WINDOW, Section};
 use crate::compare::Comparison;
 use crate::digest;
@@ -16,6 +17,7 @@ use crate::failure::{Failure, Result, reason};
 use crate::locate::Image;
 use crate::plan::Slot;
 use crate::progress::Progress;
+use crate::secret;
 use crate::tar::{self, Kind, Member, Part};
 use crate::tree::{Cursor, Tree, set_times};
 
@@ -83,6 +85,10 @@ struct Shared<'a> {
 
 /// Does all of `work`, or reports the first failure.
 pub fn run(image: &Image, work: &[Work], progress: &Progress) -> Result<()> {
+    // The right keys, or nothing is written.
+    for item in work.iter().filter(|item| !matches!(item.sink, Sink::Digest)) {
+        secret::open(image, item.slot)?;
+    }
     let turns: Vec<Turns> = work.iter().map(|_| Turns::default()).collect();
     let files = work.iter().map(chunked_file).collect::<Result<Vec<_>>>()?;
     let mut jobs = Vec::new();
@@ -206,7 +212,12 @@ fn run_stream(shared: &Shared, job: &Job) -> Result<()> {
     let unreadable = |e: std::io::Error| content_failure(shared, e);
     let mut section = Section::new(shared.image, slot.offset, slot.size, true);
     {
-        let mut decoded = codec::decoder(&slot.operations, &mut section).map_err(unreadable)?;
+        let cipher = secret::open(shared.image, slot)?;
+        let mut stored: Box<dyn BufRead> = match &cipher {
+            Some(cipher) => Box::new(Decrypt::new(&mut section, cipher, slot.size)),
+            None => Box::new(&mut section),
+        };
+        let mut decoded = codec::decoder(&slot.operations, &mut *stored).map_err(unreadable)?;
         let add = |n| shared.progress.add(n);
         let limit = slot.original_size.unwrap_or(MAX_FOREIGN);
         let mut bounded = Bounded::new(&mut decoded, limit, slot.original_size.is_some(), &add);

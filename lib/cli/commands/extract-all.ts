@@ -2,9 +2,10 @@ import { resolve } from "node:path";
 
 import * as v from "valibot";
 
-import { extractAll, openPackage, placeById, placeOf } from "../../pspf/mod.ts";
+import { extractAll, placeById, placeOf } from "../../pspf/mod.ts";
 import { command } from "../command.ts";
 import { refuseFilled } from "../destination.ts";
+import { KEY_SOURCE_ARG, openWithKeys } from "../slot-keys.ts";
 import { counted, printable } from "../view.ts";
 
 export default command({
@@ -20,6 +21,7 @@ export default command({
       description: "`id`: one folder or file per slot; `target`: as in the work environment",
     },
     force: { type: "boolean", description: "Also into a folder with files, and over them" },
+    "key-source": KEY_SOURCE_ARG,
   },
   examples: [
     ["sealift extract-all app.psp out", "Every slot under its id"],
@@ -34,7 +36,7 @@ export default command({
   }),
   async run(context, args) {
     const dir = resolve(args.dir);
-    const pkg = await openPackage(args.file);
+    const pkg = await openWithKeys(context, args.file, args["key-source"]);
     try {
       if (!args.force) refuseFilled(dir);
       if (context.dryRun) {

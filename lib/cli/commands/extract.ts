@@ -3,9 +3,10 @@ import { basename, resolve } from "node:path";
 import * as v from "valibot";
 
 import { AtomicFile, quoted, UsageError } from "../../base/mod.ts";
-import { decodedSlot, extractSlot, openPackage, type Package } from "../../pspf/mod.ts";
+import { decodedSlot, extractSlot, type Package } from "../../pspf/mod.ts";
 import { command, type CommandContext } from "../command.ts";
 import { refuseFilled } from "../destination.ts";
+import { KEY_SOURCE_ARG, openWithKeys } from "../slot-keys.ts";
 import { counted, printable } from "../view.ts";
 
 export default command({
@@ -23,6 +24,7 @@ export default command({
     },
     "raw-tar": { type: "boolean", description: "The tar archive of a folder, not its files" },
     force: { type: "boolean", description: "Replace files that exist" },
+    "key-source": KEY_SOURCE_ARG,
   },
   examples: [
     ["sealift extract app.psp app -o app-files", "The files of the slot app"],
@@ -37,7 +39,7 @@ export default command({
     dry_run: v.boolean(),
   }),
   async run(context, args) {
-    const pkg = await openPackage(args.file);
+    const pkg = await openWithKeys(context, args.file, args["key-source"]);
     try {
       return { ...(await extract(context, pkg, args)), dry_run: context.dryRun };
     } finally {

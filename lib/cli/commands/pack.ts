@@ -6,6 +6,7 @@ import { UsageError } from "../../base/mod.ts";
 import { loadProject, type PackedOutput, packProject } from "../../pack/mod.ts";
 import { passphraseFrom } from "../../trust/mod.ts";
 import { command } from "../command.ts";
+import { askNewPassphrase, KEY_SOURCE_ARG } from "../slot-keys.ts";
 import { printable, type View } from "../view.ts";
 
 const Output = v.strictObject({
@@ -141,6 +142,11 @@ export default command({
       group: "Proof",
       description: "Must succeed in the extracted package before the key signs",
     },
+    "key-source": {
+      ...KEY_SOURCE_ARG,
+      description:
+        "Where the key of an encrypted slot is now; the package asks for it where key_source says",
+    },
     python: {
       type: "string",
       valueHint: "V|PATH|ARCHIVE",
@@ -233,6 +239,10 @@ export default command({
       dryRun: context.dryRun,
       validateBeforeSign: args["validate-before-sign"],
       testCommand: args["test-command"],
+      slotKeys: {
+        sources: args["key-source"],
+        prompt: (question) => askNewPassphrase(context, question),
+      },
       python: args.python,
       pythonSource: args["python-source"],
       frozen: args.frozen,

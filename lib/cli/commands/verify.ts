@@ -41,6 +41,8 @@ const PackageVerdict = v.strictObject({
     ranges: v.array(Range),
   }),
   signers: v.array(v.string()),
+  /** Slots whose content was not checked, because that needs their keys. */
+  encrypted: v.array(v.strictObject({ slot: v.string(), key_source: v.string() })),
   trusted: v.optional(v.boolean()),
   trust_store: v.optional(v.string()),
 });
@@ -94,10 +96,15 @@ export default command({
   async run(context, args) {
     if (isRelease(args.file)) return await verifyRelease(context, args);
     refusePlatforms(args.file, args.platform);
-    const { trustStore, coverage, ...verdict } = await judgePackage(context, args.file, args);
+    const { trustStore, coverage, encrypted, ...verdict } = await judgePackage(
+      context,
+      args.file,
+      args,
+    );
     return {
       file: args.file,
       ...verdict,
+      encrypted: encrypted.map(({ id, keySource }) => ({ slot: id, key_source: keySource })),
       checks: verdict.checks.map(({ name, ok, code, detail }) => ({
         name,
         ok,
@@ -147,6 +154,10 @@ function render(data: PackageVerdict, view: View): string {
     view.table(rows),
     `signature covers ${coverage.percent} % of ${view.size(coverage.total)}`,
     ...open.map((range) => `  not covered: ${range.start}–${range.end} ${printable(range.what)}`),
+    ...data.encrypted.map(
+      ({ slot, key_source }) =>
+        `slot ${printable(slot)} is encrypted (${printable(key_source)}): its content was not checked`,
+    ),
     ...data.signers.map((signer) => `signed by ${signer}`),
     trustLine(data),
     `${printable(data.file)}: ${verdict}`,

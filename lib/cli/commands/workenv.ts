@@ -2,7 +2,6 @@
 import * as v from "valibot";
 
 import { UsageError } from "../../base/mod.ts";
-import { openPackage } from "../../pspf/mod.ts";
 import {
   type Cache,
   compareContents,
@@ -12,8 +11,9 @@ import {
   verifyEnvironment,
   type WorkEnvironment,
 } from "../../workenv/mod.ts";
-import { command } from "../command.ts";
+import { command, type CommandContext } from "../command.ts";
 import { Removal, removalText } from "../removal.ts";
+import { openWithKeys } from "../slot-keys.ts";
 import { counted, printable, type View } from "../view.ts";
 
 const State = v.picklist(["ready", "unready", "corrupt"]);
@@ -254,7 +254,7 @@ export const verify = command({
         ? cache.environments.filter(({ state }) => state === "ready")
         : [findEnvironment(cache, args.id)];
     const environments = [];
-    for (const one of chosen) environments.push(await verifyOne(cache, one, args.package));
+    for (const one of chosen) environments.push(await verifyOne(context, cache, one, args.package));
     return { base: cache.base, environments };
   },
   render: (data, view) =>
@@ -264,10 +264,15 @@ export const verify = command({
   exit: (data) => (data.environments.every(({ ok }) => ok) ? 0 : 1),
 });
 
-async function verifyOne(cache: Cache, one: WorkEnvironment, file: string | undefined) {
+async function verifyOne(
+  context: CommandContext,
+  cache: Cache,
+  one: WorkEnvironment,
+  file: string | undefined,
+) {
   const { ok, ...result } = await verifyEnvironment(cache, one);
   if (file === undefined) return { id: one.id, ok, ...result };
-  const pkg = await openPackage(file);
+  const pkg = await openWithKeys(context, file);
   try {
     const { compared, differences } = await compareContents(cache, one, pkg);
     const all = [...result.differences];

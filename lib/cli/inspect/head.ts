@@ -19,6 +19,8 @@ const Slot = v.strictObject({
   platform: v.optional(v.string()),
   share: v.boolean(),
   chunks: v.number(),
+  /** How its key is made, and where it is looked for. */
+  encryption: v.optional(v.strictObject({ kdf: v.string(), key_source: v.string() })),
   checksum: v.optional(v.string()),
 });
 
@@ -97,6 +99,7 @@ export function describe(pkg: Package, file: string): Head {
 }
 
 function describeSlot(slot: Package["slots"][number]): v.InferOutput<typeof Slot> {
+  const { encryption } = slot.metadata;
   return {
     slot: slot.index,
     id: slot.id,
@@ -110,6 +113,9 @@ function describeSlot(slot: Package["slots"][number]): v.InferOutput<typeof Slot
     ...(slot.platform && { platform: slot.platform }),
     share: slot.share,
     chunks: slot.chunks?.length ?? 0,
+    ...(encryption && {
+      encryption: { kdf: encryption.kdf, key_source: encryption.key_source },
+    }),
     ...(slot.checksum && { checksum: slot.checksum }),
   };
 }
@@ -159,6 +165,7 @@ export function slotList(data: Head, view: View): string {
       printable(slot.operations),
       printable(slot.lifecycle),
       place(slot),
+      slot.encryption === undefined ? "" : `key: ${printable(slot.encryption.key_source)}`,
     ]),
   );
 }
@@ -174,7 +181,7 @@ export function slotDetails(data: Head, view: View): string {
       const { slot: index, id, ...fields } = slot;
       const rows = Object.entries(fields).map(([key, value]) => [
         view.style.dim(`  ${key}`),
-        printable(String(value)),
+        printable(typeof value === "object" ? Object.values(value).join(", ") : String(value)),
       ]);
       return `${index} ${view.style.bold(printable(id))}\n${view.table(rows)}`;
     })

@@ -33,6 +33,7 @@ const OPERATIONS: Record<string, number> = {
   bzip2: 0x13,
   xz: 0x16,
   zstd: 0x1b,
+  aes256gcm: 0x31,
 };
 
 export interface RawSlot {
@@ -44,6 +45,8 @@ export interface RawSlot {
   lifecycle: string;
   permissions: string;
   platform?: string;
+  /** Stands in the JSON as it is. */
+  encryption?: Record<string, unknown>;
 }
 
 export interface RawPackage {
@@ -122,7 +125,8 @@ function indexBlock(
   out.set(raw.signer.sign(raw.json), 128);
   view.setUint32(644, 4096, true);
   u64(704, buildTimestamp(raw.json));
-  u64(832, 128);
+  const encrypted = raw.slots.some((slot) => slot.encryption !== undefined);
+  u64(832, raw.sealed && encrypted ? 192 : 128);
   view.setUint32(856, 0x20250001, true);
   view.setUint32(860, 1, true);
   view.setUint32(4, adler32(out), true);
@@ -166,6 +170,7 @@ export function honestJson(
       permissions: slot.permissions,
       ...(slot.platform === undefined ? {} : { platform: slot.platform }),
       ...(slot.share ? { share: true } : {}),
+      ...(slot.encryption === undefined ? {} : { encryption: slot.encryption }),
     })),
     ...sections,
     launcher: {

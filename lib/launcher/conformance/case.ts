@@ -17,6 +17,17 @@ const TreeFile = v.union([
   v.strictObject({ hardlink: Text }),
 ]);
 
+/** With operations that end in `aes256gcm`. */
+const CaseEncryption = v.strictObject({
+  /** What the key source holds: 64 hex digits, or a passphrase. */
+  key: Text,
+  /** `env:NAME`, `file:PATH`, `prompt`. */
+  source: Text,
+  /** With the writer `raw`: numbers of the encrypted chunks that are stored, in this order. */
+  chunks: v.optional(v.array(Count)),
+});
+export type CaseEncryption = v.InferOutput<typeof CaseEncryption>;
+
 const CaseSlot = v.strictObject({
   id: Text,
   target: Text,
@@ -25,6 +36,7 @@ const CaseSlot = v.strictObject({
   lifecycle: v.optional(Text),
   platform: v.optional(Text),
   share: v.optional(v.boolean()),
+  encryption: v.optional(CaseEncryption),
   /** Content: one of text, files, or `zeros` bytes. */
   text: v.optional(Text),
   files: v.optional(v.record(Text, TreeFile)),

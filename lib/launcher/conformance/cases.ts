@@ -2,6 +2,7 @@
 
 import cli from "../../../test/conformance/cases/cli.json";
 import dialect from "../../../test/conformance/cases/dialect.json";
+import encryption from "../../../test/conformance/cases/encryption.json";
 import environment from "../../../test/conformance/cases/environment.json";
 import hostile from "../../../test/conformance/cases/hostile.json";
 import lifecycle from "../../../test/conformance/cases/lifecycle.json";
@@ -18,6 +19,7 @@ import { readCases } from "./runner.ts";
 const FILES = {
   cli,
   dialect,
+  encryption,
   environment,
   hostile,
   lifecycle,

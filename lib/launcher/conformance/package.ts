@@ -4,11 +4,12 @@ import { readFile } from "node:fs/promises";
 
 import { FormatError } from "../../base/mod.ts";
 import { type Compression, compressStream, tarStream, type TreeEntry } from "../../codec/mod.ts";
-import { parseOperations, type SlotInput, writePackage } from "../../pspf/mod.ts";
+import { keyMaterial, parseOperations, type SlotInput, writePackage } from "../../pspf/mod.ts";
 import { signerFromSeed } from "../../trust/mod.ts";
 import type { Launcher } from "../embedded.ts";
 import { assemble, honestJson, type RawSlot } from "./assemble.ts";
-import type { Case, CaseSlot } from "./case.ts";
+import type { Case, CaseEncryption, CaseSlot } from "./case.ts";
+import { encryptRaw } from "./encrypt.ts";
 import { writeMembers } from "./members.ts";
 
 const EPOCH = 315532800;
@@ -57,10 +58,15 @@ function slotInput(slot: CaseSlot): SlotInput {
     ...(slot.lifecycle === undefined ? {} : { lifecycle: slot.lifecycle }),
     ...(slot.platform === undefined ? {} : { platform: slot.platform }),
     ...(slot.share === undefined ? {} : { share: slot.share }),
+    ...(slot.encryption === undefined ? {} : { encryption: slotEncryption(slot.encryption) }),
     content: slot.files
       ? { kind: "tree", entries: treeEntries(slot.files) }
       : { kind: "bytes", bytes: plain(slot) },
   } as SlotInput;
+}
+
+function slotEncryption({ key, source }: CaseEncryption): SlotInput["encryption"] {
+  return { keySource: source, key: async () => keyMaterial(encoder.encode(key), source) };
 }
 
 function plain(slot: CaseSlot): Uint8Array {
@@ -114,12 +120,14 @@ async function rawSlot(slot: CaseSlot): Promise<RawSlot & { target: string; shar
   let bytes = await content(slot);
   const originalSize = bytes.length;
   for (const name of operations) {
-    if (name !== "tar") bytes = await collect(compressStream(name as Compression)(once(bytes)));
+    if (name !== "tar" && name !== "aes256gcm")
+      bytes = await collect(compressStream(name as Compression)(once(bytes)));
   }
+  const sealed = slot.encryption && (await encryptRaw(bytes, slot.id, slot.encryption));
   return {
     id: slot.id,
     target: slot.target,
-    stored: bytes,
+    stored: sealed?.stored ?? bytes,
     originalSize,
     operations,
     purpose: "payload",
@@ -127,6 +135,7 @@ async function rawSlot(slot: CaseSlot): Promise<RawSlot & { target: string; shar
     permissions: slot.permissions ?? "0644",
     ...(slot.platform === undefined ? {} : { platform: slot.platform }),
     ...(slot.share ? { share: true } : {}),
+    ...(sealed ? { encryption: sealed.encryption } : {}),
   };
 }
 

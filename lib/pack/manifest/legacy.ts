@@ -8,7 +8,13 @@ import { dirname, join } from "node:path";
 import * as v from "valibot";
 
 import { checkArchivePath, FormatError } from "../../base/mod.ts";
-import { type Lifecycle, LIFECYCLE_NAMES, parseJson, parseOperations } from "../../pspf/mod.ts";
+import {
+  isEncrypted,
+  type Lifecycle,
+  LIFECYCLE_NAMES,
+  parseJson,
+  parseOperations,
+} from "../../pspf/mod.ts";
 import { checkManifest, manifestError, type ManifestText } from "./_issues.ts";
 import { checkTarget, withNamedSlots } from "./program.ts";
 import type { Project, SlotSpec } from "./project.ts";
@@ -203,6 +209,17 @@ function modeOf(text: string, where: ManifestText, path: (string | number)[]): n
 }
 
 function operationsOf(text: string, where: ManifestText, path: (string | number)[]) {
+  const chain = parsed(text, where, path);
+  if (!isEncrypted(chain)) return chain;
+  throw manifestError(
+    where,
+    path,
+    "asks for encryption, and this manifest has no place for its key",
+    'Write the slot into a sealift.toml with encryption = "aes256" and key_source.',
+  );
+}
+
+function parsed(text: string, where: ManifestText, path: (string | number)[]) {
   try {
     return parseOperations(text);
   } catch (error) {

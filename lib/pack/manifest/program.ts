@@ -95,7 +95,35 @@ function slotSpec(slot: SlotTable, where: ManifestText, index: number): SlotSpec
     ...(slot.permissions && { permissions: Number.parseInt(slot.permissions, 8) }),
     ...(slot.platform && { platform: slot.platform }),
     ...(compression && { compression }),
+    ...keySourceOf(slot, where, at),
   };
+}
+
+/** `encryption` and `key_source` go together, and neither goes with `share`. */
+function keySourceOf(
+  slot: SlotTable,
+  where: ManifestText,
+  at: (string | number)[],
+): Pick<SlotSpec, "keySource"> {
+  const { encryption, key_source: keySource } = slot;
+  if (encryption === undefined && keySource === undefined) return {};
+  if (encryption === undefined) {
+    const hint = 'Add encryption = "aes256", or remove key_source.';
+    throw manifestError(where, [...at, "key_source"], "needs encryption", hint);
+  }
+  if (keySource === undefined) {
+    const hint = 'Say where the key comes from: key_source = "env:NAME", "file:PATH" or "prompt".';
+    throw manifestError(where, [...at, "encryption"], "needs key_source", hint);
+  }
+  if (slot.share) {
+    throw manifestError(
+      where,
+      [...at, "share"],
+      "contradicts encryption: a shared slot lies open to every package",
+      "Remove one of the two.",
+    );
+  }
+  return { keySource };
 }
 
 /** A target is confined to the work environment, and never the launcher's own folder. */

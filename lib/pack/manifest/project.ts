@@ -31,6 +31,8 @@ export interface SlotSpec {
   platform?: string;
   share: boolean;
   compression?: CompressionChoice;
+  /** Encrypted, with a key from here: `env:NAME`, `file:PATH` or `prompt`. */
+  keySource?: string;
   /** Only of the earlier manifests: the chain that the stored bytes must have. */
   operations?: Operation[];
 }

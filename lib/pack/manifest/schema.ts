@@ -6,6 +6,7 @@
 import * as v from "valibot";
 
 import {
+  isKeySource,
   LIFECYCLE_NAMES,
   NAME_PATTERN,
   PLATFORM_PATTERN,
@@ -105,6 +106,10 @@ export const SlotTable = v.strictObject({
   compression: v.optional(FullText),
   compression_level: v.optional(v.pipe(v.number(), v.integer("must be a whole number"))),
   share: v.optional(v.boolean()),
+  encryption: v.optional(v.picklist(["aes256"], 'must be "aes256"')),
+  key_source: v.optional(
+    v.pipe(v.string(), v.check(isKeySource, 'must be "env:NAME", "file:PATH" or "prompt"')),
+  ),
 });
 
 /** POSIX-quoted text, or the words themselves. */

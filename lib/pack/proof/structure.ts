@@ -3,8 +3,10 @@ import { CheckError, type Context } from "../../base/mod.ts";
 import { readTar, Sha256, sha256File, type TreeEntry } from "../../codec/mod.ts";
 import {
   decodedSlot,
+  type FindKey,
   openPackage,
   type Package,
+  type SlotEncryption,
   type SlotInput,
   verifyPackage,
 } from "../../pspf/mod.ts";
@@ -22,12 +24,20 @@ export async function checkStructure(
     throw new CheckError("PACK_VERIFY", `The written package does not verify: ${failed.detail}`, {
       hint: "Pack again when nothing else writes to the sources; if it stays, report it.",
     });
-  const pkg = await openPackage(path);
+  const pkg = await openPackage(path, { findKey: keysOf(slots) });
   try {
     for (const [i, slot] of slots.entries()) await compareSlot(pkg, i, slot.input);
   } finally {
     await pkg.close();
   }
+}
+
+/** The keys that the slots were just encrypted with. */
+function keysOf(slots: StagedSlot[]): FindKey {
+  return async ({ id }) => {
+    const slot = slots.find(({ input }) => input.id === id) as StagedSlot;
+    return (await (slot.input.encryption as SlotEncryption).key()).bytes;
+  };
 }
 
 async function compareSlot(

@@ -19,11 +19,13 @@ import { generateKeyPair } from "../../trust/mod.ts";
 import type { Project } from "../manifest/project.ts";
 import { writerManifest } from "../seal/manifest.ts";
 import type { StagedSlot } from "../stage/stage.ts";
+import { trialEncryption, trialKeys } from "./trial-keys.ts";
 
 export interface Trial {
   /** The package, signed by anybody. */
   draft: string;
   project: Project;
+  slots: StagedSlot[];
   /** Folder for everything that trials make; one for all trials of a package, so that it is unpacked once. */
   folder: string;
 }
@@ -63,7 +65,7 @@ export interface TrialOptions {
 /** Runs `words` in the work environment of the package: the same slots and setup in a package whose command they are. */
 export async function runTrial(
   ctx: Context,
-  { draft, project, folder }: Trial,
+  { draft, project, slots, folder }: Trial,
   words: string[],
   { timeoutMs, env = {}, isolated = false }: TrialOptions,
 ): Promise<RunResult> {
@@ -81,7 +83,7 @@ export async function runTrial(
     await writePackage(file, {
       launcher: await embeddedLauncher("auto", hostPlatform()),
       manifest: writerManifest(tested),
-      slots: await storedSlots(draft, folder),
+      slots: await storedSlots(draft, folder, slots),
       signer: pair.signer,
       profile: "sealed",
       epoch: 0,
@@ -93,7 +95,7 @@ export async function runTrial(
   }
   const prefix = isolated ? await withoutNetwork(ctx) : [];
   return await run([...prefix, file], {
-    env: { ...trialEnv(ctx.env, folder, trust), ...env },
+    env: { ...trialEnv(ctx.env, folder, trust), ...(await trialKeys(slots)), ...env },
     cwd: project.root,
     timeoutMs,
   });
@@ -120,7 +122,11 @@ function testWords(command: string, { package: { name }, execution }: Project): 
 }
 
 /** The stored bytes of the draft as files, so that the trial holds exactly what will be signed. */
-async function storedSlots(draft: string, folder: string): Promise<SlotInput[]> {
+async function storedSlots(
+  draft: string,
+  folder: string,
+  staged: StagedSlot[],
+): Promise<SlotInput[]> {
   const pkg = await openPackage(draft);
   try {
     const slots: SlotInput[] = [];
@@ -143,6 +149,7 @@ async function storedSlots(draft: string, folder: string): Promise<SlotInput[]> 
         permissions,
         ...(share && { share }),
         ...(platform && { platform }),
+        ...trialEncryption(slot, staged),
         content: { kind: "stored", path },
       });
     }

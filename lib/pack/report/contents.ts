@@ -6,7 +6,7 @@ import { posix } from "node:path";
 
 import { FormatError } from "../../base/mod.ts";
 import { readTar, type TarMember } from "../../codec/mod.ts";
-import { decodedSlot, type Package, type PackageSlot } from "../../pspf/mod.ts";
+import { decodedSlot, isEncrypted, type Package, type PackageSlot } from "../../pspf/mod.ts";
 
 export interface ContentFile {
   /** Relative to the slot. */
@@ -50,6 +50,7 @@ async function readSlot(
   budget: { left: number },
 ): Promise<SlotContents> {
   const texts = new Map<string, string>();
+  if (isEncrypted(slot.operations)) return { slot, files: [closedSlot(slot)], texts };
   if (slot.operations[0] !== "tar") return { slot, files: [await wholeSlot(pkg, slot)], texts };
   const members: Span[] = [];
   let end = 0;
@@ -63,6 +64,12 @@ async function readSlot(
     }
   }
   return { slot, files: withShares(slot, members, end), texts };
+}
+
+/** An encrypted slot: a report asks for no key, and shows it as one file of its signed size. */
+function closedSlot(slot: PackageSlot): ContentFile {
+  const path = posix.basename(slot.target) || slot.id;
+  return { path, unpacked: slot.originalSize ?? 0, stored: slot.size };
 }
 
 /** A slot that is one file, under the name that it gets on the target. */

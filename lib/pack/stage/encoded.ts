@@ -8,10 +8,13 @@ import { open } from "node:fs/promises";
 
 import { FormatError, SealiftError } from "../../base/mod.ts";
 import { decompressStream, readTar, type TreeEntry } from "../../codec/mod.ts";
-import { formatOperations, type Operation } from "../../pspf/mod.ts";
+import { compressionsOf, formatOperations, type Operation } from "../../pspf/mod.ts";
 import type { SlotSpec } from "../manifest/project.ts";
 
-const MAGIC: Record<Operation, { at: number; bytes: number[] }> = {
+/** What a source can be already; encryption is done here only. */
+type Encoding = Exclude<Operation, "aes256gcm">;
+
+const MAGIC: Record<Encoding, { at: number; bytes: number[] }> = {
   tar: { at: 257, bytes: [0x75, 0x73, 0x74, 0x61, 0x72] },
   gzip: { at: 0, bytes: [0x1f, 0x8b] },
   bzip2: { at: 0, bytes: [0x42, 0x5a, 0x68] },
@@ -32,6 +35,7 @@ export interface Encoded {
 
 /** Whether the file begins as the last operation of the chain would leave it. */
 export async function beginsLike(path: string, operation: Operation): Promise<boolean> {
+  if (operation === "aes256gcm") return false;
   const { at, bytes } = MAGIC[operation];
   await using file = await open(path, "r");
   const head = Buffer.alloc(bytes.length);
@@ -57,9 +61,8 @@ export async function checkEncoded(
   };
   try {
     let stream: AsyncIterable<Uint8Array> = createReadStream(path);
-    for (const operation of chain.toReversed()) {
-      if (operation !== "tar")
-        stream = decompressStream(operation, { maxOutput: MAX_DECODED })(stream);
+    for (const operation of compressionsOf(chain).reverse()) {
+      stream = decompressStream(operation, { maxOutput: MAX_DECODED })(stream);
     }
     if (chain[0] === "tar") return { members: await membersOf(count(stream)), originalSize };
     for await (const piece of stream) originalSize += piece.length;

@@ -7,7 +7,7 @@ import { basename } from "node:path";
 import { FormatError } from "../../base/mod.ts";
 import type { TreeEntry } from "../../codec/mod.ts";
 import type { Platform } from "../../launcher/mod.ts";
-import type { Operation, SlotInput } from "../../pspf/mod.ts";
+import type { Operation, SlotEncryption, SlotInput } from "../../pspf/mod.ts";
 import { archiveTarget } from "../manifest/legacy.ts";
 import type { SlotSpec } from "../manifest/project.ts";
 import type { CompressionChoice } from "./compression.ts";
@@ -36,6 +36,7 @@ export interface StageOptions {
   compression: CompressionChoice;
   /** Overrides what the slots choose. */
   override?: CompressionChoice;
+  encryption?: SlotEncryption | undefined;
 }
 
 /** Whether a slot belongs into a package for `platform`. */
@@ -54,7 +55,14 @@ export async function stageSlot(spec: SlotSpec, options: StageOptions): Promise<
       ? plainSlot(spec, source, options)
       : await legacySlot(spec, spec.operations, source, options);
   refuseRestricted(spec, staged);
-  return staged;
+  return encrypted(staged, options.encryption);
+}
+
+/** Encryption comes last, on top of what was chosen. */
+function encrypted(staged: StagedSlot, encryption: SlotEncryption | undefined): StagedSlot {
+  if (encryption === undefined) return staged;
+  const operations: Operation[] = [...staged.input.operations, "aes256gcm"];
+  return { ...staged, input: { ...staged.input, operations, encryption } };
 }
 
 /** The usual case: a folder becomes a tree, a file stays a file, and the chosen compression is put on top. */
