@@ -61,9 +61,11 @@ export async function startWine(folder: string): Promise<Wine> {
   const keeper = Bun.spawn(["wine", "cmd"], {
     env: base,
     stdin: "pipe",
-    stdout: "ignore",
+    stdout: "pipe",
     stderr: "ignore",
   });
+  // Not before it speaks: a program that is faster would be the first.
+  await keeper.stdout.getReader().read();
   return {
     drive,
     async start(argv, { env, input, leaves, timeoutMs = 30_000 } = {}) {

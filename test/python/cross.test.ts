@@ -157,6 +157,22 @@ describe.skipIf(reason !== undefined)("for Linux on arm64", () => {
   });
 });
 
+async function pack(platform: string) {
+  const output = mkdtempSync(join(folder, "out-"));
+  return await packProject(context(), await loadProject(root), {
+    platforms: [platform],
+    keySeed: "cross",
+    output: `${output}/`,
+    validateBeforeSign: true,
+  });
+}
+
+test.skipIf(reason !== undefined)("its libraries are proven before the key signs", async () => {
+  const [output] = (await pack("linux_arm64")).outputs;
+  expect(output?.python).toMatchObject({ version: "3.11.11", platform: "linux_arm64" });
+  expect(JSON.stringify(output)).toContain("native files find what they need");
+});
+
 const QEMU = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
 const emulator =
   available === true && process.arch === "x64"
@@ -260,14 +276,7 @@ const wine = available === true ? await needWine() : available;
 testIf(wine)(
   "for Windows it starts under wine, with workers and children",
   async () => {
-    const output = join(folder, "out");
-    mkdirSync(output);
-    const project = await loadProject(root);
-    const report = await packProject(context(), project, {
-      platforms: ["windows_amd64"],
-      keySeed: "cross",
-      output: `${output}/`,
-    });
+    const report = await pack("windows_amd64");
     expect(report.outputs[0]?.python).toMatchObject({
       version: "3.11.11",
       platform: "windows_amd64",
@@ -310,6 +319,28 @@ testIf(wine)(
   300_000,
 );
 
+test.skipIf(reason !== undefined || process.platform !== "linux" || process.arch !== "x64")(
+  "the archive for this machine compiles for the others, and Python 3.14 goes in",
+  async () => {
+    const table = ["linux_amd64", "linux_arm64"] as const;
+    const lines = await Promise.all(
+      table.map(async (p) => `${p} = { archive = "${await standaloneArchive(p, "3.14.6")}" }\n`),
+    );
+    const newer = await writeProject();
+    const manifest = join(newer, "pyproject.toml");
+    const text = (await Bun.file(manifest).text()).replace('"markupsafe==3.0.2", ', "");
+    const at = text.indexOf("[tool.sealift.python.archives]");
+    await Bun.write(
+      manifest,
+      `${text.slice(0, at)}[tool.sealift.python.archives]\n${lines.join("")}`,
+    );
+    const of = await stageFor("linux_arm64", newer);
+    expect(of.report.python).toMatchObject({ version: "3.14.6", glibc: "2.17" });
+    expect(of.report.python.host).toEndWith("bin/python3.14");
+    expect(paths(of, "runtime")).toContain("lib/python3.14/__pycache__/os.cpython-314.pyc");
+  },
+);
+
 describe.skipIf(reason !== undefined)("what cannot be", () => {
   test("a project that builds to a wheel of this machine is refused by its name", async () => {
     const compiled = await writeProject("", "cp311-cp311-linux_x86_64");
@@ -324,6 +355,9 @@ describe.skipIf(reason !== undefined)("what cannot be", () => {
 
   test("a dependency that is locked with wheels of other systems only is refused by its name", async () => {
     const locked = await writeProject();
+    const manifest = join(locked, "pyproject.toml");
+    const text = await Bun.file(manifest).text();
+    await Bun.write(manifest, text.replace(/^dependencies = .*$/m, 'dependencies = ["demo"]'));
     const path = writeWheel(locked, { name: "demo", tag: "cp311-cp311-win_amd64" });
     const file = `{ path = "${basename(path)}", hashes = { sha256 = "${await sha256File(path)}" } }`;
     const lock = `lock-version = "1.0"\n[[packages]]\nname = "demo"\nwheels = [${file}]\n`;

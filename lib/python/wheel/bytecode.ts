@@ -31,6 +31,8 @@ import _imp, marshal
 request = json.load(sys.stdin)
 level, limit, docstrings = request["level"], request["parallel"], request["docstrings"]
 failed, running = [], {}
+# Python 3.14 moved it.
+magic = getattr(boot, "_RAW_MAGIC_NUMBER", None) or _imp.pyc_magic_number_token
 documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 def is_text(node):
@@ -61,7 +63,7 @@ def compile_one(path, name, target):
         code = compile(source, name, "exec", dont_inherit=True, optimize=level)
     except (SyntaxError, ValueError, UnicodeDecodeError, RecursionError, OverflowError, MemoryError):
         return 3
-    pyc = boot._code_to_hash_pyc(code, _imp.source_hash(boot._RAW_MAGIC_NUMBER, data), False)
+    pyc = boot._code_to_hash_pyc(code, _imp.source_hash(magic, data), False)
     with open(target, "xb") as f:
         f.write(pyc)
     return 0
