@@ -7,7 +7,7 @@ import { APPLICATION_ROWS } from "./applications.ts";
 import { DELTA } from "./delta.ts";
 import { compileC, EXEC_STUB, makeBigFile, makeTree, NOOP } from "./fixtures.ts";
 import { type Command, NO_STORE, onCores, pair, removed, shell, single, start } from "./measure.ts";
-import { PYTHON } from "./python.ts";
+import { WHEEL_ROWS } from "./wheels.ts";
 
 export interface Row {
   id: string;
@@ -279,7 +279,7 @@ export const ROWS: Row[] = [
       );
     },
   },
-  ...PYTHON,
+  ...WHEEL_ROWS,
   DELTA,
   ...APPLICATION_ROWS,
   {

@@ -1,33 +1,11 @@
-/** Python applications: packing one, and installing a tree of many packages. */
+/** Our wheel engine: installing a tree of many packages, against uv. */
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 
 import { findProgram } from "../../lib/base/mod.ts";
-import { pair, removed, single, start } from "./measure.ts";
+import { packing } from "./applications.ts";
+import { pair, removed, start } from "./measure.ts";
 import type { Bench, Figure, Row } from "./rows.ts";
-
-/** Packs an example with a cache of the bench; gives the command. */
-function packing(bench: Bench, example: string) {
-  const argv = [bench.sealift, "pack", join(bench.root, "docs", "examples", example)];
-  argv.push("--key-seed", "bench", "--force", "-o", join(bench.fast, `${example}.psp`));
-  return { argv, env: { SEALIFT_CACHE: cacheOf(bench) } };
-}
-
-function cacheOf(bench: Bench): string {
-  return bench.path("python-cache");
-}
-
-const PACK_HTTPIE: Row = {
-  id: "pack-httpie",
-  what: "`sealift pack` of HTTPie with a warm cache",
-  target: "≤ 2 s",
-  measure(bench) {
-    // The peers (pex, shiv, pyinstaller --onefile) belong into this row, with their own warm caches.
-    const { ms } = single(packing(bench, "httpie"), 5);
-    const result = seconds(ms);
-    return { ours: result, peer: "", result, met: ms <= 2000 };
-  },
-};
 
 const LIMIT = 1.5;
 
@@ -80,7 +58,7 @@ function wheelsOf(bench: Bench): string {
   const folder = bench.path("wheels");
   if (existsSync(folder)) return folder;
   const cache = bench.path("notebook-cache");
-  start({ ...packing(bench, "notebook"), env: { SEALIFT_CACHE: cache } });
+  start({ ...packing(bench, "notebook").command, env: { SEALIFT_CACHE: cache } });
   mkdirSync(folder);
   for (const path of new Bun.Glob("wheels/*/*.whl").scanSync({ cwd: cache, absolute: true }))
     copyFileSync(path, join(folder, basename(path)));
@@ -106,8 +84,7 @@ function interpreter(): string {
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 
-export const PYTHON: Row[] = [
-  PACK_HTTPIE,
+export const WHEEL_ROWS: Row[] = [
   install("install-60", "warm"),
   install("install-60-cold", "empty"),
 ];
