@@ -1,46 +1,17 @@
 /** Downloads from servers that break off, lie, stall or answer with something else. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { hostname } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { SealiftError, silentProgress } from "../../../lib/base/mod.ts";
+import { SealiftError } from "../../../lib/base/mod.ts";
 import { sha256Hex } from "../../../lib/codec/mod.ts";
 import { fetchFiles } from "../../../lib/python/resolve/fetch.ts";
-import { indexSettings } from "../../../lib/python/resolve/index-settings.ts";
 import type { LockedFile } from "../../../lib/python/resolve/locked.ts";
 import { scratch } from "../fixture.ts";
 import { type Answer, head, hostileServer, whole } from "./hostile-server.ts";
+import { body, context, file, half, MINE, sha256 } from "./wanted.ts";
 
 setDefaultTimeout(60_000);
-
-/** Not compressible, so that a piece of it is like no other piece. */
-const body = new Uint8Array(300_000);
-for (let i = 0, x = 1; i < body.length; i++) body[i] = (x = (x * 48271) % 2147483647) & 255;
-const sha256 = sha256Hex(body);
-const half = body.length / 2;
-
-const context = (cacheDir: string, env: Record<string, string> = {}) => ({
-  offline: false,
-  cacheDir,
-  progress: silentProgress,
-  env,
-  index: indexSettings({}, {}, ".", env),
-});
-const file = (url: string, more: Partial<LockedFile> = {}): LockedFile => ({
-  kind: "wheel",
-  file: "a-1-py3-none-any.whl",
-  location: { url },
-  sha256,
-  ...more,
-});
 
 interface Outcome {
   /** `CODE exit`, or the file came as it should. */
@@ -76,7 +47,6 @@ async function outcome(
   };
 }
 
-const MINE = Bun.CryptoHasher.hash("sha256", hostname(), "hex").slice(0, 8);
 /** A process id that nobody has. */
 const DEAD = 4194305;
 
@@ -299,107 +269,4 @@ describe("one error, and nothing that looks finished, from a server", () => {
     );
     expect(done).toEqual(stubborn.map(([what]) => what));
   });
-});
-
-describe("two processes", () => {
-  const PROGRAM = `
-    import { fetchFiles } from ${JSON.stringify(join(import.meta.dir, "../../../lib/python/resolve/fetch.ts"))};
-    const [cacheDir, url, sha256] = process.argv.slice(-3);
-    const progress = { step() {}, task: () => ({ advance() {}, done() {} }) };
-    const file = { kind: "wheel", file: "a-1-py3-none-any.whl", location: { url }, sha256 };
-    const [path] = await fetchFiles({ offline: false, cacheDir, progress, env: {} }, [file], "/");
-    console.log(path);
-  `;
-  const start = (cache: string, url: string) =>
-    Bun.spawn([process.execPath, "-e", PROGRAM, cache, `${url}/a.whl`, sha256], {
-      stdout: "pipe",
-      stderr: "inherit",
-    });
-  /** Sends half, and the rest after a while. */
-  const slow: Answer = async (socket, asked) => {
-    if (asked.headers.range !== undefined) return whole(socket, asked, body);
-    socket.write(head(200, { "content-length": body.length }));
-    socket.write(body.subarray(0, half));
-    await Bun.sleep(1500);
-    socket.end(body.subarray(half));
-  };
-
-  const isGrowing = (wheels: string) =>
-    existsSync(wheels) &&
-    readdirSync(wheels).some((name) => Bun.file(join(wheels, name)).size === half);
-
-  test("at once fetch a file once", async () => {
-    using cache = scratch();
-    using server = await hostileServer(slow);
-    const first = start(cache.path, server.url);
-    while (!isGrowing(join(cache.path, "wheels"))) await Bun.sleep(20);
-    const both = [first, start(cache.path, server.url)];
-    const paths = await Promise.all(both.map((one) => new Response(one.stdout).text()));
-    expect(paths[0]).toBe(paths[1] as string);
-    expect(sha256Hex(readFileSync((paths[0] ?? "").trim()))).toBe(sha256);
-    expect(server.asked).toHaveLength(1);
-    expect(readdirSync(join(cache.path, "wheels"))).toEqual([sha256]);
-  });
-
-  test("one killed midway, the other goes on", async () => {
-    using cache = scratch();
-    using server = await hostileServer(slow);
-    const wheels = join(cache.path, "wheels");
-    const first = start(cache.path, server.url);
-    while (!isGrowing(wheels)) await Bun.sleep(20);
-    first.kill("SIGKILL");
-    await first.exited;
-    const second = start(cache.path, server.url);
-    const path = (await new Response(second.stdout).text()).trim();
-    expect(sha256Hex(readFileSync(path))).toBe(sha256);
-    expect(server.asked.map(({ headers }) => headers.range)).toEqual([undefined, `bytes=${half}-`]);
-    expect(readdirSync(wheels)).toEqual([sha256]);
-  });
-});
-
-test("a part that a living process does not go on with holds nobody up", async () => {
-  using cache = scratch();
-  using server = await hostileServer((socket, asked) => whole(socket, asked, body));
-  const wheels = join(cache.path, "wheels");
-  mkdirSync(wheels);
-  // The number of a process that is there, but has nothing to do with it.
-  const part = join(wheels, `${sha256}.${MINE}.${process.ppid}.part`);
-  writeFileSync(part, "x");
-  const hourAgo = new Date(Date.now() - 3_600_000);
-  utimesSync(part, hourAgo, hourAgo);
-  const [path = ""] = await fetchFiles(context(cache.path), [file(`${server.url}/a.whl`)], "/");
-  expect(sha256Hex(readFileSync(path))).toBe(sha256);
-  expect(server.asked.map(({ headers }) => headers.range)).toEqual([undefined]);
-  const dayAgo = new Date(Date.now() - 90_000_000);
-  utimesSync(part, dayAgo, dayAgo);
-  await fetchFiles(
-    context(cache.path),
-    [file(`${server.url}/b.whl`, { sha256: "0".repeat(64) })],
-    "/",
-  ).catch(() => 0);
-  expect(readdirSync(wheels)).toEqual([sha256]);
-});
-
-test("the first failure ends the other downloads, and what they have is kept", async () => {
-  using cache = scratch();
-  let cut = false;
-  using server = await hostileServer(async (socket, asked) => {
-    if (asked.path === "/gone.whl") {
-      await Bun.sleep(300);
-      return void socket.end(head(404, { "content-length": 0 }));
-    }
-    socket.on("close", () => (cut = true));
-    socket.write(head(200, { "content-length": body.length }));
-    socket.write(body.subarray(0, half));
-  });
-  const lost = file(`${server.url}/gone.whl`, { sha256: "0".repeat(64) });
-  const begin = performance.now();
-  const failure = fetchFiles(context(cache.path), [file(`${server.url}/a.whl`), lost], "/");
-  await expect(failure).rejects.toMatchObject({ code: "HTTP_STATUS" });
-  // Nothing but the signal would end the other one within its limit of silence.
-  expect(performance.now() - begin).toBeLessThan(30_000);
-  await Bun.sleep(100);
-  expect(cut).toBe(true);
-  const [part = ""] = readdirSync(join(cache.path, "wheels"));
-  expect(Bun.file(join(cache.path, "wheels", part)).size).toBe(half);
 });
