@@ -195,7 +195,7 @@ function unfitInterpreter(python: Interpreter, need: PythonNeed): string | undef
   return why && `Python ${python.version}, ${why}`;
 }
 
-/** The newest that fits; a pre-release only when a version names it. */
+/** The newest release that fits. */
 async function findManaged(
   search: Search,
   need: PythonNeed,
@@ -225,7 +225,10 @@ async function narrowedNeed(search: Search): Promise<PythonNeed> {
         ? undefined
         : await findLocal({ ...search, refused: [] }, need);
   if (own === undefined || unfitVersion(own.version, need) !== undefined) return need;
-  return { ...need, versions: [{ version: own.minor.join("."), by: own.executable }] };
+  const minor = own.minor.join(".");
+  const named = need.versions.filter(({ version }) => `${version}.`.startsWith(`${minor}.`));
+  const versions = named.length > 0 ? named : [{ version: minor, by: own.executable }];
+  return { ...need, versions };
 }
 
 async function archiveTarget(search: Search, archive: PythonArchive): Promise<Target | undefined> {

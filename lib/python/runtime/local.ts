@@ -1,6 +1,6 @@
 /** The interpreters of this machine: where they may lie, and what each of them answers. */
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 
 import { type Context, EnvironmentError, findProgram } from "../../base/mod.ts";
 import { type Interpreter, probePython } from "./interpreter.ts";
@@ -30,7 +30,7 @@ export async function* localPythons(ctx: Context, need: PythonNeed): AsyncGenera
 /** Programs worth asking: `python3` of PATH, then versioned ones from the newest on, then pyenv's. */
 function* candidates(env: Record<string, string | undefined>, minors: number[]): Generator<string> {
   const names = ["python3", ...minors.map((m) => `python3.${m}`), "python"];
-  const searchPath = `${env.PATH ?? ""}:/usr/local/bin:/usr/bin`;
+  const searchPath = [env.PATH ?? "", "/usr/local/bin", "/usr/bin"].join(delimiter);
   for (const name of names) {
     const path = findProgram(name, { ...env, PATH: searchPath });
     if (path !== undefined) yield path;

@@ -10,11 +10,15 @@ import { findTool } from "../resolve/tools.ts";
 import type { CopyPlan } from "./plan.ts";
 import type { Target } from "./target.ts";
 
-/** Gives each file that needs a bundled library, or has an absolute search path, one relative search path: `lib/` of the runtime. */
+/**
+ * Gives each file that needs a bundled library, or has an absolute search path, one relative search path: `lib/` of the runtime.
+ * @param portable the build was made to be moved
+ */
 export async function relativeSearchPaths(
   ctx: Context,
   folder: string,
   plan: CopyPlan,
+  portable: boolean,
 ): Promise<void> {
   const elves = [...plan.files.filter((file) => file.elf), ...plan.libraries];
   for (const { to } of elves) {
@@ -24,6 +28,9 @@ export async function relativeSearchPaths(
     // A name with a slash is a place, not something to search for.
     const needs = elf.needed.some((name) => !isCLibrary(name) && !name.includes("/"));
     if (!needs && searches.length === 0) continue;
+    // Its builders made it relative already.
+    if (portable && searches.length > 0 && searches.every((path) => path.startsWith("$ORIGIN")))
+      continue;
     const toLib = relative(dirname(to), "lib");
     const origin = toLib === "" ? "$ORIGIN" : `$ORIGIN/${toLib}`;
     // Set also where it is not needed: removing the entry would leave the old path in the string table.

@@ -22,7 +22,7 @@ import { neutralBuildPaths, relativeSearchPaths } from "./relocate.ts";
 import { layoutOf, type Target } from "./target.ts";
 
 /** Raised when the same input would give another result. */
-const RECIPE = 3;
+const RECIPE = 4;
 
 const NO_LIBRARIES: LoaderView = { cache: new Map(), folders: [] };
 
@@ -75,7 +75,7 @@ export async function stageRuntime(
   const own = { program: join(place, layoutOf(target).program), build: target.build };
   await cachedFolder(place, async (folder) => {
     ctx.progress.step(`Making Python ${target.version} relocatable`);
-    await build(ctx, target, plan, folder);
+    await build(ctx, target, plan, { folder, portable: wishes.portable });
     const program = runs ? join(folder, layoutOf(target).program) : compiler?.executable;
     if (bytecode !== undefined && program !== undefined)
       await compileLibrary(program, target, plan, { folder, bytecode });
@@ -114,7 +114,12 @@ function fingerprint(plan: CopyPlan, target: Target, bytecode: string): string {
   return sha256Hex(new TextEncoder().encode([...head, ...lines].join("\n")));
 }
 
-async function build(ctx: Context, target: Target, plan: CopyPlan, folder: string): Promise<void> {
+async function build(
+  ctx: Context,
+  target: Target,
+  plan: CopyPlan,
+  { folder, portable }: { folder: string; portable: boolean },
+): Promise<void> {
   const libraries = plan.libraries.map((library) => ({ ...library, elf: true }));
   for (const { from, to, elf } of [...plan.files, ...libraries]) {
     const copy = join(folder, to);
@@ -128,7 +133,7 @@ async function build(ctx: Context, target: Target, plan: CopyPlan, folder: strin
     for (const name of ["python3", "python"])
       symlinkSync(basename(program), join(folder, "bin", name));
   }
-  if (target.platform === "linux") await relativeSearchPaths(ctx, folder, plan);
+  if (target.platform === "linux") await relativeSearchPaths(ctx, folder, plan, portable);
   neutralBuildPaths(target, folder, plan);
 }
 

@@ -83,6 +83,10 @@ warnings.simplefilter("ignore")
 gc.disable()
 gc.freeze()
 for index, (path, name, target) in enumerate(request["jobs"]):
+    if not hasattr(os, "fork"):
+        if compile_one(path, name, target) == 3:
+            failed.append(index)
+        continue
     if len(running) >= limit:
         reap()
     pid = os.fork()
