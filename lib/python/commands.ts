@@ -18,7 +18,7 @@ export function withCommands(entries: TreeEntry[], commands: Map<string, string>
   return [...own, ...entries.filter((entry) => !taken.has(entry.path.toLowerCase()))];
 }
 
-/** Every command of the package: name → object reference. `ENTRY_MISSING` when there is none. */
+/** Every command of the package: name → object reference. */
 export function commandsOf(
   project: PythonProject,
   own: StagedWheel | undefined,
@@ -40,11 +40,7 @@ export function commandsOf(
     commands.set(name, project.entryPoint);
   }
   refuseTwins(project, [...commands.keys()]);
-  if (commands.size > 0) return commands;
-  throw new FormatError("ENTRY_MISSING", `${project.manifest}: names no command`, {
-    hint: 'Add entry_point = "module:function" to [tool.sealift], or a line to [project.scripts].',
-    details: { file: project.manifest },
-  });
+  return commands;
 }
 
 /** Commands are files, entries and links; some systems fold their names. */
@@ -84,8 +80,15 @@ function commandFor(reference: string, commands: Map<string, string>): string | 
   return [...commands].find(([, known]) => known === reference)?.[0];
 }
 
-/** entry_point, else the script named like the package or project, else the first (and often only) one. */
-export function defaultCommand(project: PythonProject, commands: Map<string, string>): string {
+/**
+ * entry_point, else the command named like the package or project, else the first (and often only) one.
+ * @param scripts commands without an object reference (scripts.ts); they come after the others
+ */
+export function defaultCommand(
+  project: PythonProject,
+  commands: Map<string, string>,
+  scripts: string[] = [],
+): string {
   if (project.entryPoint !== undefined) {
     const named = [project.packageName, `${project.packageName}-entry`].find(
       (n) => commands.get(n) === project.entryPoint,
@@ -93,8 +96,8 @@ export function defaultCommand(project: PythonProject, commands: Map<string, str
     const found = named ?? commandFor(project.entryPoint, commands);
     if (found !== undefined) return found;
   }
-  const [first = ""] = commands.keys();
-  return [project.packageName, project.name].find((name) => commands.has(name)) ?? first;
+  const names = [...commands.keys(), ...scripts];
+  return [project.packageName, project.name].find((name) => names.includes(name)) ?? names[0] ?? "";
 }
 
 /**

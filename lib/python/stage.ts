@@ -17,6 +17,7 @@ import { indexSettings, type PythonContext } from "./resolve/index-settings.ts";
 import { choosePython, type PythonChoice } from "./runtime/choose.ts";
 import { type Place, placeOf, startCommand } from "./runtime/start.ts";
 import { layoutOf, ownPlatform } from "./runtime/target.ts";
+import { ownScripts, scriptCommands } from "./scripts.ts";
 import type { StagedWheel } from "./wheel/site.ts";
 
 export type { PythonReport } from "./application/report.ts";
@@ -39,6 +40,8 @@ export interface PythonOptions {
   scratch: string;
   /** Nothing but caches and `scratch` is written. */
   dryRun?: boolean | undefined;
+  /** The manifest says itself what starts (`execution.argv`), so the project needs no command. */
+  hasProgram?: boolean | undefined;
 }
 
 /** A slot without its compression, which the packer chooses; its operations begin with `tar`. */
@@ -92,7 +95,7 @@ export async function stagePython(
   const first = await stageApplication(ctx, project, choice, {
     ...options,
     place: placeOf(""),
-    commands: (own) => mainCommands(project, own, groups),
+    commands: (own) => mainCommands(project, own, groups, options.hasProgram === true),
   });
   const applications = [{ place: placeOf(""), application: first }];
   for (const [version, commands] of groups) {
@@ -125,17 +128,29 @@ function mainCommands(
   project: PythonProject,
   own: StagedWheel | undefined,
   groups: Map<string, Map<string, string>>,
+  hasProgram: boolean,
 ): Map<string, string> {
   const others = new Set([...groups.values()].flatMap((commands) => [...commands.keys()]));
   // What another Python starts is no command of this one, also when it is the same function.
   const entries = Object.entries(project.entries).filter(([name]) => !others.has(name));
   const commands = commandsOf({ ...project, entries: Object.fromEntries(entries) }, own);
   for (const name of others) commands.delete(name);
-  if (commands.size > 0) return commands;
-  throw new FormatError("ENTRY_MISSING", `${project.manifest}: every command has its own Python`, {
-    hint: "Leave python out of one entry: it is started by the package's first Python.",
-    details: { file: project.manifest },
-  });
+  if (commands.size > 0 || hasProgram || ownScripts(own).length > 0) return commands;
+  const [why, hint] =
+    others.size > 0
+      ? [
+          "every command has its own Python",
+          "Leave python out of one entry: it is started by the package's first Python.",
+        ]
+      : ["names no command", whatToAdd(project)];
+  const details = { file: project.manifest };
+  throw new FormatError("ENTRY_MISSING", `${project.manifest}: ${why}`, { hint, details });
+}
+
+function whatToAdd({ wheel }: PythonProject): string {
+  return wheel === undefined
+    ? 'Add entry_point = "module:function" to [tool.sealift], or a line to [project.scripts].'
+    : 'Pack a pyproject.toml that depends on it and has entry_point = "module:function" in [tool.sealift].';
 }
 
 interface Placed {
@@ -153,7 +168,8 @@ function joined(
   const [head] = placed as [Placed, ...Placed[]];
   const { application: first } = head;
   const { own } = first.collected;
-  const main = defaultCommand(project, first.commands);
+  const scripts = scriptCommands(first, head.place, project.runtime);
+  const main = defaultCommand(project, first.commands, Object.keys(scripts));
   const windows = new Set([
     ...Object.keys(project.guiScripts),
     ...Object.keys(own?.guiScripts ?? {}),
@@ -170,7 +186,7 @@ function joined(
       start(item, name === project.packageName && item === head ? main : name),
     ]),
   );
-  const argv = start(head, main);
+  const argv = scripts[main] ?? start(head, main);
   return {
     version: own?.version ?? project.version ?? "0",
     ...(own?.license !== undefined && { license: own.license }),
@@ -178,6 +194,7 @@ function joined(
     execution: {
       argv,
       entries: {
+        ...scripts,
         ...Object.fromEntries(entries),
         ...testEntry(project, first.commands, argv[0] ?? "", first.collected.resolution.wheels),
       },

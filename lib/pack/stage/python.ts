@@ -49,6 +49,7 @@ export async function addPython(
     index,
     dryRun,
     scratch,
+    hasProgram: project.execution?.argv !== undefined || project.execution?.command !== undefined,
   });
   refuseTwins(staged, own);
   for (const note of staged.report.notes)

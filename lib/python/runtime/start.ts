@@ -118,7 +118,7 @@ lines = ["import sys; %a in sys.path or sys.path.append(%a)" % (site, site)]
 lines += ["import site; site.addpackage(%a, %a, None)" % (site, pth) for pth in sys.argv[7:]]
 write(os.path.join(packages, "_sealift.pth"), ("\\n".join(lines) + "\\n").encode("ascii"))
 libexec = os.path.join(workenv, "libexec")
-for script in sorted(os.listdir(libexec)):
+for script in sorted(os.listdir(libexec)) if os.path.isdir(libexec) else []:
     if windows:
         command = '@"%%~dp0python.exe" -I "%%~dp0..\\\\libexec\\\\%s" %%*\\r\\n' % script
         write(os.path.join(bin_folder, script + ".cmd"), os.fsencode(command))
