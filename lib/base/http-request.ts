@@ -370,8 +370,9 @@ function tooLarge(url: string, max: number): NetworkError {
   );
 }
 
-/** An address as it may be shown: without user, password and query. */
+/** An address as it may be shown: without user, password and query. What cannot be parsed may hold a password, too. */
 export function redacted(url: string): string {
   const parsed = URL.parse(url);
-  return parsed === null ? url.slice(0, 200) : `${parsed.origin}${parsed.pathname}`;
+  if (parsed === null) return url.replace(/\/\/.*@/s, "//").slice(0, 200);
+  return `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
 }

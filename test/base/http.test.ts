@@ -211,4 +211,6 @@ describe("retryAfterMs()", () => {
 
 test("redacted() drops user, password and query", () => {
   expect(redacted("https://user:pass@example.org/a?token=1#x")).toBe("https://example.org/a");
+  expect(redacted("ssh://user:pass@example.org:22/a")).toBe("ssh://example.org:22/a");
+  expect(redacted("https://user:pa/ss@w@example.org:99999/a")).toBe("https://example.org:99999/a");
 });

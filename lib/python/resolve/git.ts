@@ -47,8 +47,14 @@ export async function gitCheckout(ctx: Context, git: GitSource, name: string): P
       await call(ctx, folder, ["fetch", "--quiet", "--", git.url, git.commit], git);
     await call(ctx, folder, ["checkout", "--quiet", "--detach", git.commit], git);
     const submodules = ["submodule", "--quiet", "update", "--init", "--recursive"];
-    await call(ctx, folder, submodules, git, isLocal(git.url) ? PROTOCOLS : REMOTE);
+    await call(ctx, folder, submodules, git, submoduleProtocols(ctx, git));
   });
+}
+
+/** A repository of this machine may have submodules elsewhere, which `--offline` leaves alone. */
+function submoduleProtocols({ offline }: Context, { url }: GitSource): string {
+  if (!isLocal(url)) return REMOTE;
+  return offline ? "file" : PROTOCOLS;
 }
 
 /** Where the sources come from, in the words of PEP 508: `git+https://…@COMMIT#subdirectory=…`. */
@@ -90,7 +96,7 @@ async function call(
   if (code === 0) return;
   const words = new TextDecoder()
     .decode(stderr)
-    .replace(/(\/\/)[^/@\s]*@/g, "$1")
+    .replace(/(\/\/)[^/\s]*@/g, "$1")
     .trim()
     .split("\n")
     .slice(-10)

@@ -125,7 +125,7 @@ export function address(
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new UsageError(
       "INDEX_URL",
-      `${redactedText(rest)}: is not the http or https address of an index`,
+      `${redacted(rest)}: is not the http or https address of an index`,
       {
         hint: "Write it like https://example.org/simple/, or NAME=https://…; a folder goes to --find-links.",
       },
@@ -147,15 +147,10 @@ export function address(
   };
 }
 
-/** What cannot be parsed may still hold a password. */
-function redactedText(text: string): string {
-  return redacted(text.replace(/\/\/[^/@]*@/, "//"));
-}
-
 function trustedHost(text: string): string {
   const host = text.trim().toLowerCase();
   if (/^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.test(host)) return host;
-  throw new UsageError("TRUSTED_HOST", `${redactedText(text)}: is not the name of a host`, {
+  throw new UsageError("TRUSTED_HOST", `${redacted(text)}: is not the name of a host`, {
     hint: "Write HOST or HOST:PORT, without a scheme, path or `*`.",
   });
 }

@@ -65,6 +65,26 @@ describe.skipIf(!hasGit)("gitCheckout() (skipped without git)", () => {
       await git("reset", "--quiet", "--hard", second);
     }
   });
+  test("a submodule elsewhere is not fetched without the network", async () => {
+    using cache = scratch();
+    const asked: string[] = [];
+    using server = Bun.serve({
+      port: 0,
+      fetch: ({ url }) => (asked.push(url), new Response("", { status: 404 })),
+    });
+    const lines = ['[submodule "s"]', "path = s", `url = http://127.0.0.1:${server.port}/s.git`];
+    writeFileSync(join(repository, ".gitmodules"), `${lines.join("\n")}\n`);
+    await git("add", ".gitmodules");
+    await git("update-index", "--add", "--cacheinfo", `160000,${first},s`);
+    const third = await commit("three");
+    const fetched = (offline: boolean) =>
+      codeOf(() => gitCheckout({ ...offlineContext(cache.path), offline }, source(third), "x"));
+    expect(await fetched(true)).toBe("GIT_FETCH");
+    expect(asked).toEqual([]);
+    expect(await fetched(false)).toBe("GIT_FETCH");
+    expect(asked.length).toBeGreaterThan(0);
+    await git("reset", "--quiet", "--hard", second);
+  });
   test.each([
     ["a commit that does not exist", "GIT_COMMIT", "0".repeat(40), (url: string) => url],
     [
