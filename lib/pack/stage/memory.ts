@@ -93,6 +93,7 @@ async function* replay(path: string, { chunks }: Account): AsyncGenerator<ChunkP
       for (const end = at + stored; at < end;) {
         const piece = new Uint8Array(Math.min(PIECE, end - at));
         const { bytesRead } = await file.read(piece, 0, piece.length, at);
+        if (bytesRead === 0) throw becameShorter(path);
         at += bytesRead;
         const isEnd = at === end;
         yield { stored: piece.subarray(0, bytesRead), original: isEnd ? original : 0, end: isEnd };
@@ -101,6 +102,13 @@ async function* replay(path: string, { chunks }: Account): AsyncGenerator<ChunkP
   } finally {
     await file.close();
   }
+}
+
+function becameShorter(path: string): EnvironmentError {
+  return new EnvironmentError("FILE_CHANGED", `${path}: became shorter`, {
+    hint: "Something else writes to the cache; try again.",
+    details: { path },
+  });
 }
 
 /** Hands the pieces on and keeps a copy; a cache that cannot be written is no reason to fail. */

@@ -123,7 +123,7 @@ async function bring(
     part: part.path,
     sha256,
     // The size in a lock is a hint and not a promise, so it bounds but needs not be met.
-    maxBytes: size ?? MAX_WHEEL,
+    maxBytes: Math.min(size ?? MAX_WHEEL, MAX_WHEEL),
     ...(size !== undefined && { size }),
     ...(settings.idleMs !== undefined && { idleMs: settings.idleMs }),
     purpose,
