@@ -1,5 +1,5 @@
-import type { IndexWishes, PackedPython, PythonSource } from "../python/mod.ts";
 /** What `pack` is asked for beyond the project, and what it answers. */
+import type { IndexWishes, PackedPython, PythonSource } from "../python/mod.ts";
 import type { OutputOptions } from "./output.ts";
 import type { NativeReport } from "./proof/native.ts";
 import type { Proven } from "./proof/proof.ts";
@@ -76,4 +76,9 @@ export interface PackReport {
   dryRun: boolean;
   /** Of a Python project: what the resolution and the layout found. */
   python?: unknown;
+}
+
+/** Packages for several platforms often have the same to say: it is said once. */
+export function addNotes(report: PackReport, notes: readonly string[]): void {
+  for (const note of notes) if (!report.notes.includes(note)) report.notes.push(note);
 }

@@ -20,7 +20,7 @@ import { formatOperations, signPackage, writePackage } from "../pspf/mod.ts";
 import type { PackedPython } from "../python/mod.ts";
 import { generateKeyPair, keyFingerprint, type Signer } from "../trust/mod.ts";
 import type { Project } from "./manifest/project.ts";
-import type { PackedOutput, PackOptions, PackReport } from "./options.ts";
+import { addNotes, type PackedOutput, type PackOptions, type PackReport } from "./options.ts";
 import { type Output, planOutputs, planRelease } from "./output.ts";
 import { type NativeReport, nativeReport } from "./proof/native.ts";
 import { type Proof, provePackage } from "./proof/proof.ts";
@@ -256,7 +256,7 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const notes: string[] = [];
   const project = isCompat ? compatProject(staged.project, staged.slots) : staged.project;
   const slots = isCompat ? staged.slots.map((slot) => compatSlot(slot, notes)) : staged.slots;
-  for (const note of notes) if (!report.notes.includes(note)) report.notes.push(note);
+  addNotes(report, notes);
   const { hostPrograms } = checkLayout(project, slots, platform);
   const stub = await findStub(
     options.launcher ?? source.launcher ?? "auto",
@@ -319,7 +319,7 @@ async function write(
     options,
   });
   const { checks, notes } = await prove(ctx, planned, draft, options);
-  for (const note of notes) if (!report.notes.includes(note)) report.notes.push(note);
+  addNotes(report, notes);
   await signPackage(draft, signer, { mode: "replace", out: path, force });
   await rm(draft);
   return { ...packed(planned, { ...written, path }), checks };

@@ -1,9 +1,9 @@
-import { KeyFormatError } from "./_der.ts";
 /**
  * OpenSSH's own key texts: `ssh-ed25519 AAAA… comment` lines (RFC 8709) and unencrypted
  * `openssh-key-v1` private keys (PROTOCOL.key in its sources). Encrypted ones use bcrypt, which is
  * not here; `loadSigner` says how to get around it.
  */
+import { KeyFormatError } from "./_der.ts";
 import { decodeBase64 } from "./_pem.ts";
 import type { PrivateKeyBytes } from "./_pkcs8.ts";
 

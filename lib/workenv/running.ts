@@ -1,8 +1,8 @@
-import { realpathSync } from "node:fs";
 /**
  * Which programs run out of the cache. A launcher replaces itself with the program and holds no lock then, so only the
  * system knows: on Linux /proc tells what each process of the user runs, maps, stands in and was told at its start.
  */
+import { realpathSync } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
 
 /** Folders below the cache with the processes that use them; undefined where the system does not tell. */

@@ -1,8 +1,8 @@
-import { bzip2Crc } from "../_crc.ts";
 /**
  * The bzip2 encoder: run lengths, Burrows–Wheeler, move to front, Huffman. No kept JavaScript or WebAssembly library
  * compresses bzip2, so it is ours; every bzip2 program reads it. Memory and time are bounded by the block (level × 100 kB).
  */
+import { bzip2Crc } from "../_crc.ts";
 import { BitWriter } from "./bits.ts";
 import { burrowsWheeler } from "./suffix.ts";
 

@@ -1,8 +1,8 @@
-import { Buffer } from "node:buffer";
 /**
  * Source files that already are what `operations` says, as the earlier builders took them, and how to tell them from files
  * that are still to be packed. What begins like it must also decode to its end: those builders believed the label.
  */
+import { Buffer } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 

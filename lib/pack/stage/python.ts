@@ -8,7 +8,7 @@ import type { SlotInput } from "../../pspf/mod.ts";
 import type { IndexWishes, PackedPython, PythonSource, StagedPython } from "../../python/mod.ts";
 import type { Project } from "../manifest/project.ts";
 import { isIdentifier, withUnset } from "../manifest/pyproject.ts";
-import type { PackReport } from "../options.ts";
+import { addNotes, type PackReport } from "../options.ts";
 import type { CompressionChoice } from "./compression.ts";
 import { stagedInput, type StagedSlot } from "./stage.ts";
 
@@ -52,8 +52,7 @@ export async function addPython(
     hasProgram: project.execution?.argv !== undefined || project.execution?.command !== undefined,
   });
   refuseTwins(staged, own);
-  for (const note of staged.report.notes)
-    if (!scope.report.notes.includes(note)) scope.report.notes.push(note);
+  addNotes(scope.report, staged.report.notes);
   scope.report.version = staged.version;
   // Of several packages the first one stands for all: they differ in their interpreters, which each output names.
   scope.report.python ??= staged.report;

@@ -1,5 +1,5 @@
-import { macosFloor, platformOf } from "../runtime/target.ts";
 /** What was found, for people and for the index block. */
+import { macosFloor, platformOf } from "../runtime/target.ts";
 import type { Application } from "./application.ts";
 
 export interface PackedPython {

@@ -13,6 +13,11 @@ export function isProjectName(name: string): boolean {
   return PROJECT.test(name);
 }
 
+/** Whether wheels and source distributions may be called so: one name on every file system, no separators, no leading dot. */
+export function isFileName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}$/.test(name);
+}
+
 /** What `module:attr.attr` names. */
 export interface ObjectReference {
   module: string;

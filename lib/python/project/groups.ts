@@ -54,9 +54,6 @@ export function readGroups(document: Table, manifest: string, root: string): Dep
   return { names, defaults: defaultGroups({ names, uv, poetry, ofPoetry, ofPdm }), lines };
 }
 
-/** A project without groups. */
-export const NO_GROUPS: DependencyGroups = { names: [], defaults: [], lines: () => [] };
-
 interface Reading {
   where: string;
   root: string;

@@ -3,6 +3,7 @@
  * no file of the project's (another protocol, a name that no file system would take) is left out, because pages hold much.
  */
 import { NetworkError, redacted } from "../../base/mod.ts";
+import { isFileName } from "../pep/names.ts";
 
 /** One file that the index offers. */
 export interface IndexFile {
@@ -99,7 +100,7 @@ interface Facts {
 
 function made(file: string, address: string, base: string, facts: Facts): IndexFile[] {
   const url = URL.parse(address, base);
-  if (!/^[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}$/.test(file) || url === null) return [];
+  if (!isFileName(file) || url === null) return [];
   if (url.protocol !== "https:" && url.protocol !== "http:") return [];
   url.hash = "";
   // A login in a link would be sent as it is; those of the settings go to their own hosts only.

@@ -3,6 +3,7 @@ import { valid } from "@renovatebot/pep440";
 
 import { FormatError, quoted } from "../../base/mod.ts";
 import type { MarkerEnvironment } from "../pep/marker.ts";
+import { isFileName } from "../pep/names.ts";
 import { chooseWheel } from "../pep/tags.ts";
 
 /** One file to fetch. */
@@ -56,7 +57,12 @@ export interface LockWish {
 }
 
 /** Most packages that a lock may hold. */
-export const MAX_PACKAGES = 20_000;
+const MAX_PACKAGES = 20_000;
+
+/** `LOCK_LIMIT` for a lock with more packages than any application has. */
+export function checkCount(count: number, lock: string, code = "LOCK_LIMIT"): void {
+  if (count > MAX_PACKAGES) throw lockError(lock, code, `it lists ${count} packages`);
+}
 
 /** A file as locks list it. */
 export interface ListedFile {
@@ -135,7 +141,7 @@ export function noWheel(
 }
 
 export function checkFileName(file: string, name: string, lock: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}$/.test(file)) return file;
+  if (isFileName(file)) return file;
   throw lockError(lock, "LOCK_NAME", `${name}: ${quoted(file, 100)} is no file name`);
 }
 

@@ -12,6 +12,7 @@ import { parseRequirement } from "../pep/requirement.ts";
 import { type LockRequirement, neededNodes } from "./lock-graph.ts";
 import { parseLockText } from "./lock-text.ts";
 import {
+  checkCount,
   checkVersion,
   chooseFile,
   gitSource,
@@ -20,7 +21,6 @@ import {
   lockError,
   type LockTarget,
   type LockWish,
-  MAX_PACKAGES,
   ownFile,
 } from "./locked.ts";
 import { pythonJson } from "./python-json.ts";
@@ -78,8 +78,7 @@ export function readPdmLock(
       `its lock_version is ${JSON.stringify(version)}, not 4.x`,
     );
   const packages = lock.package ?? [];
-  if (packages.length > MAX_PACKAGES)
-    throw lockError(file, "LOCK_LIMIT", `it lists ${packages.length} packages`);
+  checkCount(packages.length, file);
   for (const item of packages) checkVersion(item.version ?? "0", item.name, file);
   checkFresh(lock, project.document, file);
   checkGroups(lock, wish, file);

@@ -10,13 +10,13 @@ import { evaluateMarker } from "../pep/marker.ts";
 import { isProjectName, normaliseName } from "../pep/names.ts";
 import { parseLockText } from "./lock-text.ts";
 import {
+  checkCount,
   checkFileName,
   gitSource,
   type LockedPackage,
   lockError,
   type LockTarget,
   type LockWish,
-  MAX_PACKAGES,
   ownFile,
 } from "./locked.ts";
 import { pythonJson } from "./python-json.ts";
@@ -95,8 +95,7 @@ export function readPipfileLock(
       chosen.set(name, found);
     }
   }
-  if (chosen.size > MAX_PACKAGES)
-    throw lockError(file, "LOCK_LIMIT", `it lists ${chosen.size} packages`);
+  checkCount(chosen.size, file);
   return [...chosen.values()];
 }
 

@@ -13,6 +13,7 @@ import { parseRequirement } from "../pep/requirement.ts";
 import { fits, type LockNode, type LockRequirement, neededNodes } from "./lock-graph.ts";
 import { parseLockText } from "./lock-text.ts";
 import {
+  checkCount,
   checkVersion,
   chooseFile,
   gitSource,
@@ -20,7 +21,6 @@ import {
   lockError,
   type LockTarget,
   type LockWish,
-  MAX_PACKAGES,
   ownFile,
 } from "./locked.ts";
 import { pythonJson } from "./python-json.ts";
@@ -78,8 +78,7 @@ export function readPoetryLock(
       `its lock-version is ${JSON.stringify(version)}, not 1.x or 2.x`,
     );
   const packages = lock.package ?? [];
-  if (packages.length > MAX_PACKAGES)
-    throw lockError(file, "LOCK_LIMIT", `it lists ${packages.length} packages`);
+  checkCount(packages.length, file);
   for (const item of packages) checkVersion(item.version, item.name, file);
   checkFresh(lock, document, file);
   checkPython(lock.metadata["python-versions"] ?? "*", target, file);

@@ -6,16 +6,16 @@ import * as v from "valibot";
 
 import { FormatError, quoted, suggest, UsageError } from "../../base/mod.ts";
 import { evaluateMarker } from "../pep/marker.ts";
-import { isProjectName, normaliseName } from "../pep/names.ts";
+import { isFileName, isProjectName, normaliseName } from "../pep/names.ts";
 import { satisfiesPython } from "../pep/specifier.ts";
 import { chooseWheel } from "../pep/tags.ts";
 import {
+  checkCount,
   type GitSource,
   type LockedFile,
   type LockedPackage,
   type LockTarget,
   type LockWish,
-  MAX_PACKAGES,
   noWheel,
 } from "./locked.ts";
 
@@ -149,8 +149,7 @@ function parseLock(text: string, file: string): v.InferOutput<typeof Lock> {
       `its lock-version is ${JSON.stringify(lock["lock-version"])}, not 1.x`,
     );
   }
-  if (lock.packages.length > MAX_PACKAGES)
-    throw bad(file, "PYLOCK_LIMIT", `it lists ${lock.packages.length} packages`);
+  checkCount(lock.packages.length, file, "PYLOCK_LIMIT");
   return lock;
 }
 
@@ -245,7 +244,7 @@ function fileName(artifact: Artifact, name: string, file: string): string {
   const last = (text: string) => text.split(/[?#]/)[0]?.split("/").at(-1) ?? "";
   const found = artifact.name ?? last(artifact.url ?? artifact.path ?? "");
   const decoded = decode(found);
-  if (/^[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}$/.test(decoded)) return decoded;
+  if (isFileName(decoded)) return decoded;
   throw bad(file, "PYLOCK_NAME", `${name}: ${quoted(decoded, 100)} is no file name`);
 }
 
