@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { type Context, UsageError } from "../base/mod.ts";
 import { judgeRelease, readRelease, RELEASE_ENDING } from "../pack/mod.ts";
 import { keyFingerprint } from "../trust/mod.ts";
+import { checkRow, Checks, describeChecks, verdictLines } from "./verdict.ts";
 import { printable, type View } from "./view.ts";
 
 const Packages = v.array(
@@ -31,14 +32,7 @@ export type ReleaseHead = v.InferOutput<typeof ReleaseHead>;
 export const ReleaseVerdict = v.strictObject({
   ...ReleaseHead.entries,
   ok: v.boolean(),
-  checks: v.array(
-    v.strictObject({
-      name: v.string(),
-      ok: v.boolean(),
-      code: v.optional(v.string()),
-      detail: v.string(),
-    }),
-  ),
+  checks: Checks,
   trusted: v.optional(v.boolean()),
   trust_store: v.optional(v.string()),
 });
@@ -75,34 +69,16 @@ export async function verifyRelease(context: Context, asked: Asked): Promise<Rel
     file,
     kind: "release",
     ...verdict,
-    checks: checks.map(({ name, ok, code, detail }) => ({
-      name,
-      ok,
-      ...(code && { code }),
-      detail,
-    })),
+    checks: describeChecks(checks),
     ...(trustStore && { trust_store: trustStore }),
   };
 }
 
 export function renderVerdict(data: ReleaseVerdict, view: View): string {
-  const { style } = view;
-  const rows = data.checks.map((check) => [
-    check.ok ? style.green("✓") : style.red("✗"),
-    printable(check.name),
-    printable(check.detail),
-  ]);
-  const trust =
-    data.trust_store === undefined
-      ? "no trust store: any valid signature is accepted"
-      : `${data.trusted ? "trusted" : "not trusted"} by ${printable(data.trust_store)}`;
-  const verdict = data.ok ? style.green("verified") : style.red("NOT verified");
   return [
     `${title(data, view)}  ${data.packages.length} platforms`,
-    view.table(rows),
-    ...data.signers.map((signer) => `signed by ${signer}`),
-    trust,
-    `${printable(data.file)}: ${verdict}`,
+    view.table(data.checks.map((check) => checkRow(check, view))),
+    ...verdictLines(data, view),
   ].join("\n");
 }
 

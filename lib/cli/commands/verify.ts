@@ -9,6 +9,7 @@ import {
   renderVerdict,
   verifyRelease,
 } from "../release.ts";
+import { checkRow, Checks, describeChecks, verdictLines } from "../verdict.ts";
 import { printable, type View } from "../view.ts";
 
 const Range = v.strictObject({
@@ -25,14 +26,7 @@ const PackageVerdict = v.strictObject({
   identity: v.string(),
   ok: v.boolean(),
   sealed: v.boolean(),
-  checks: v.array(
-    v.strictObject({
-      name: v.string(),
-      ok: v.boolean(),
-      code: v.optional(v.string()),
-      detail: v.string(),
-    }),
-  ),
+  checks: Checks,
   coverage: v.strictObject({
     total: v.number(),
     covered: v.number(),
@@ -105,12 +99,7 @@ export default command({
       file: args.file,
       ...verdict,
       encrypted: encrypted.map(({ id, keySource }) => ({ slot: id, key_source: keySource })),
-      checks: verdict.checks.map(({ name, ok, code, detail }) => ({
-        name,
-        ok,
-        ...(code && { code }),
-        detail,
-      })),
+      checks: describeChecks(verdict.checks),
       coverage: {
         ...coverage,
         percent: Math.floor((coverage.covered / coverage.total) * 10_000) / 100,
@@ -134,11 +123,7 @@ function render(data: PackageVerdict, view: View): string {
     (check) => view.verbose || !check.ok || !check.name.startsWith("slot "),
   );
   const slots = data.checks.filter((check) => check.name.startsWith("slot "));
-  const rows = shown.map((check) => [
-    check.ok ? style.green("✓") : style.red("✗"),
-    printable(check.name),
-    printable(check.detail),
-  ]);
+  const rows = shown.map((check) => checkRow(check, view));
   if (!view.verbose && slots.length > 0 && slots.every((check) => check.ok)) {
     rows.push([
       style.green("✓"),
@@ -148,7 +133,6 @@ function render(data: PackageVerdict, view: View): string {
   }
   const { coverage } = data;
   const open = coverage.ranges.filter((range) => !range.covered);
-  const verdict = data.ok ? style.green("verified") : style.red("NOT verified");
   return [
     `${style.bold(`${printable(data.name)} ${printable(data.version)}`)}  ${style.dim(data.identity.slice(0, 16))}`,
     view.table(rows),
@@ -158,13 +142,6 @@ function render(data: PackageVerdict, view: View): string {
       ({ slot, key_source }) =>
         `slot ${printable(slot)} is encrypted (${printable(key_source)}): its content was not checked`,
     ),
-    ...data.signers.map((signer) => `signed by ${signer}`),
-    trustLine(data),
-    `${printable(data.file)}: ${verdict}`,
+    ...verdictLines(data, view),
   ].join("\n");
-}
-
-function trustLine(data: PackageVerdict): string {
-  if (data.trust_store === undefined) return "no trust store: any valid signature is accepted";
-  return `${data.trusted ? "trusted" : "not trusted"} by ${printable(data.trust_store)}`;
 }
