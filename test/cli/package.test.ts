@@ -360,7 +360,7 @@ describe("init and demo", () => {
     );
     const python = project("setup", { "setup.py": "from setuptools import setup\nsetup()\n" });
     expect((await sealift(["init", python, "--yes"])).err).toContain(
-      "hint: Write a pyproject.toml",
+      "hint: Run `sealift pack`",
     );
   });
 
