@@ -1,4 +1,4 @@
-/** Which commands a package has, which one is the default, and that each of them leads to a module that is there. */
+/** Which commands a package has, and which one is the default. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
@@ -6,9 +6,7 @@ import { FormatError } from "../base/mod.ts";
 import type { TreeEntry } from "../codec/mod.ts";
 import { normaliseName, parseObjectReference } from "./pep/names.ts";
 import type { PythonProject } from "./project/project.ts";
-import type { Runtime } from "./runtime/runtime.ts";
 import { startScript } from "./runtime/start.ts";
-import { layoutOf, type Target } from "./runtime/target.ts";
 import type { StagedWheel } from "./wheel/site.ts";
 
 /** The project's commands replace scripts of the same name that dependencies bring. */
@@ -118,36 +116,4 @@ export function isBuilt(project: PythonProject): boolean {
       existsSync(join(project.root, path)),
     );
   });
-}
-
-/** A command whose module is in no slot would fail at the user's, so it fails here. */
-export function checkEntryPoints(
-  commands: Map<string, string>,
-  entries: TreeEntry[],
-  runtime: Runtime,
-  target: Target,
-): void {
-  const paths = new Set(entries.map((entry) => entry.path));
-  const { library, modules } = layoutOf(target);
-  for (const entry of runtime.entries)
-    if (entry.path.startsWith(`${library}/`)) paths.add(entry.path.slice(library.length + 1));
-  for (const [name, reference] of commands) {
-    const { module } = parseObjectReference(reference, name);
-    const path = module.replaceAll(".", "/");
-    const found =
-      [`${path}.py`, `${path}/__init__.py`].some((p) => paths.has(p)) ||
-      entries.some(
-        (entry) =>
-          entry.path.startsWith(`${path}.`) && modules.some((end) => entry.path.endsWith(end)),
-      );
-    if (found) continue;
-    throw new FormatError(
-      "ENTRY_MODULE",
-      `The command ${name} starts ${reference}, but no package holds the module ${module}`,
-      {
-        hint: "Correct the entry point, or add the package that holds it to the dependencies.",
-        details: { command: name, module },
-      },
-    );
-  }
 }

@@ -7,7 +7,8 @@ import { join } from "node:path";
 
 import { EnvironmentError, sourceDateEpoch } from "../../base/mod.ts";
 import { arrangeTree, type TreeEntry } from "../../codec/mod.ts";
-import { checkEntryPoints, isBuilt, withCommands } from "../commands.ts";
+import { isBuilt, withCommands } from "../commands.ts";
+import { checkEntryPoints } from "../entry-points.ts";
 import { type Collected, collectWheels } from "../prepare/wheels.ts";
 import type { PythonProject } from "../project/project.ts";
 import type { PythonContext } from "../resolve/index-settings.ts";
@@ -69,7 +70,7 @@ export async function stageApplication(
   const site = arrangeTree([...tree(native.site), ...native.siteLibraries]);
   const ownTree = tree(native.own);
   const commands = options.commands(own);
-  checkEntryPoints(commands, [...site, ...ownTree], runtime, target);
+  checkEntryPoints(commands, project, { entries: [...site, ...ownTree], runtime, target });
   const app = arrangeTree([
     prepareEntry(layout),
     ...under(layout.packages, ownTree),

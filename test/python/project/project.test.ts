@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { checkEntryPoints, commandsOf, defaultCommand } from "../../../lib/python/commands.ts";
+import { commandsOf, defaultCommand } from "../../../lib/python/commands.ts";
 import { satisfiesPython } from "../../../lib/python/pep/specifier.ts";
 import { buildSettings } from "../../../lib/python/project/build-table.ts";
 import { readPyproject } from "../../../lib/python/project/project.ts";
@@ -207,24 +207,6 @@ describe("commands", () => {
   test("the wheel's own scripts count too", () => {
     const wheel = { consoleScripts: { built: "a:b" }, guiScripts: {} } as unknown as StagedWheel;
     expect([...commandsOf(project(""), wheel).keys()]).toEqual(["built"]);
-  });
-  test("a module that no slot holds is an error", async () => {
-    const entry = (path: string) => ({ path, type: "file" as const, mode: 0o644, size: 0 });
-    const runtime = { entries: [entry("lib/python3.11/http/server.py")] } as never;
-    const python = { minor: [3, 11], platform: "linux", abiFlags: "" } as never;
-    const check = (reference: string) =>
-      codeOf(() =>
-        checkEntryPoints(
-          new Map([["x", reference]]),
-          [entry("a/__init__.py"), entry("a/n.cpython-311.so")],
-          runtime,
-          python,
-        ),
-      );
-    expect(await check("a:main")).toBeUndefined();
-    expect(await check("a.n:main")).toBeUndefined();
-    expect(await check("http.server:main")).toBeUndefined();
-    expect(await check("b:main")).toBe("ENTRY_MODULE");
   });
 });
 
