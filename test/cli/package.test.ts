@@ -359,9 +359,7 @@ describe("init and demo", () => {
       "holds no package.json",
     );
     const python = project("setup", { "setup.py": "from setuptools import setup\nsetup()\n" });
-    expect((await sealift(["init", python, "--yes"])).err).toContain(
-      "hint: Run `sealift pack`",
-    );
+    expect((await sealift(["init", python, "--yes"])).err).toContain("hint: Run `sealift pack`");
   });
 
   test("demo makes, packs and runs a project", async () => {

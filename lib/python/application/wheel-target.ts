@@ -1,10 +1,10 @@
 /** What a target accepts, in the words of those who ask: markers and tags for locks, a platform for uv, `Requires-Python` of wheels. */
 import { type Context, FormatError } from "../../base/mod.ts";
+import type { PythonContext } from "../index/index-settings.ts";
+import type { LockTarget } from "../lock/locked.ts";
 import { markerEnvironment } from "../pep/marker.ts";
 import { satisfiesPython } from "../pep/specifier.ts";
 import { compatibleTags, platformTags, rankTags } from "../pep/tags.ts";
-import type { PythonContext } from "../resolve/index-settings.ts";
-import type { LockTarget } from "../resolve/locked.ts";
 import { findTool } from "../resolve/tools.ts";
 import { type Resolver, uvPlatform } from "../resolve/uv.ts";
 import type { PythonChoice } from "../runtime/choose.ts";

@@ -1,8 +1,8 @@
 /** All wheels of a package in the order of events: commands, resolution, build environment, commands, the project's own build. */
 import { FormatError, UsageError } from "../../base/mod.ts";
 import { sha256File, sha256Hex } from "../../codec/mod.ts";
+import type { LockTarget } from "../lock/locked.ts";
 import type { PythonProject } from "../project/project.ts";
-import type { LockTarget } from "../resolve/locked.ts";
 import {
   buildProject,
   type Resolution,

@@ -6,13 +6,13 @@ import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 
 import { FormatError } from "../../base/mod.ts";
+import type { LockedPackage, LockTarget } from "../lock/locked.ts";
+import { readPylock } from "../lock/pylock.ts";
 import { normaliseName } from "../pep/names.ts";
 import { checkExtras, checkGroups, extraLines } from "../project/groups.ts";
 import type { PythonProject } from "../project/project.ts";
 import { type ResolveOptions, sourceCopy } from "./build.ts";
-import type { LockedPackage, LockTarget } from "./locked.ts";
 import { pipResolution } from "./pip.ts";
-import { readPylock } from "./pylock.ts";
 import { compileLock, type Resolver } from "./uv.ts";
 
 export interface Fresh {

@@ -14,7 +14,7 @@ import {
 } from "../../base/mod.ts";
 import { sha256Hex } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
-import type { GitSource } from "./locked.ts";
+import type { GitSource } from "../lock/locked.ts";
 
 /** Nothing that runs a program of the repository's choice. */
 const REMOTE = "https:ssh:http:git";

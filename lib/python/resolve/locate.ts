@@ -7,8 +7,8 @@ import { dirname, join } from "node:path";
 
 import { AtomicFile, CheckError } from "../../base/mod.ts";
 import { sha256Hex } from "../../codec/mod.ts";
-import type { IndexFile } from "./index-page.ts";
-import { findFiles } from "./index.ts";
+import type { IndexFile } from "../index/index-page.ts";
+import { findFiles } from "../index/index.ts";
 import {
   chooseByTags,
   type LockedFile,
@@ -17,7 +17,7 @@ import {
   type LockTarget,
   type NamedFile,
   noWheel,
-} from "./locked.ts";
+} from "../lock/locked.ts";
 import type { Resolver } from "./uv.ts";
 
 /** A package whose file, if it is one, can be fetched. */

@@ -8,14 +8,8 @@ import { join } from "node:path";
 import * as v from "valibot";
 
 import { EnvironmentError, FormatError, NetworkError, run, UsageError } from "../../base/mod.ts";
-import { normaliseName } from "../pep/names.ts";
-import { parseWheelName, wheelRank } from "../pep/tags.ts";
-import { extraLines } from "../project/groups.ts";
-import type { PythonProject } from "../project/project.ts";
-import type { ResolveOptions } from "./build.ts";
-import type { Requirements } from "./fresh.ts";
-import { settingsOf } from "./index-settings.ts";
-import { parseLockText } from "./lock-text.ts";
+import { settingsOf } from "../index/index-settings.ts";
+import { parseLockText } from "../lock/lock-text.ts";
 import {
   checkFileName,
   gitSource,
@@ -23,7 +17,13 @@ import {
   lockError,
   type LockTarget,
   noWheel,
-} from "./locked.ts";
+} from "../lock/locked.ts";
+import { normaliseName } from "../pep/names.ts";
+import { parseWheelName, wheelRank } from "../pep/tags.ts";
+import { extraLines } from "../project/groups.ts";
+import type { PythonProject } from "../project/project.ts";
+import type { ResolveOptions } from "./build.ts";
+import type { Requirements } from "./fresh.ts";
 import { pipEnvironment, scrubbed } from "./uv-run.ts";
 import type { Resolver } from "./uv.ts";
 

@@ -5,14 +5,14 @@
 import { basename } from "node:path";
 
 import { compareNames, sha256Hex } from "../../codec/mod.ts";
+import { fetchFiles } from "../index/fetch.ts";
+import type { LockedPackage, LockTarget } from "../lock/locked.ts";
+import { locksOf, readLock } from "../lock/locks.ts";
 import type { PythonProject } from "../project/project.ts";
 import type { StagedWheel } from "../wheel/site.ts";
 import { type ResolveOptions, wheelOf } from "./build.ts";
-import { fetchFiles } from "./fetch.ts";
 import { resolveFresh } from "./fresh.ts";
 import { locatePackages } from "./locate.ts";
-import type { LockedPackage, LockTarget } from "./locked.ts";
-import { locksOf, readLock } from "./locks.ts";
 import type { Resolver } from "./uv.ts";
 
 export { buildProject, type ResolveOptions } from "./build.ts";

@@ -24,8 +24,8 @@ import {
 } from "../../base/mod.ts";
 import { sha256File } from "../../codec/mod.ts";
 import { publishFolder, temporaryFolder } from "../cache.ts";
+import { type PythonContext, settingsOf } from "../index/index-settings.ts";
 import { unpackWheel } from "../wheel/wheel.ts";
-import { type PythonContext, settingsOf } from "./index-settings.ts";
 import { pipEnvironment, scrubbed } from "./uv-run.ts";
 
 interface Pin {

@@ -1,14 +1,14 @@
 /** How uv and pip are started: with the index settings in their own variables, logins never on a command line, and failures told apart. */
 import { type Context, FormatError, NetworkError, run, type SealiftError } from "../../base/mod.ts";
-import type { Interpreter } from "../runtime/interpreter.ts";
 import {
   address,
   type IndexAddress,
   type IndexSettings,
   type PythonContext,
   settingsOf,
-} from "./index-settings.ts";
-import type { Login } from "./login.ts";
+} from "../index/index-settings.ts";
+import type { Login } from "../index/login.ts";
+import type { Interpreter } from "../runtime/interpreter.ts";
 import type { Tool } from "./tools.ts";
 
 export interface UvUser {

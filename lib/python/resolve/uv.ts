@@ -6,10 +6,10 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { type Context, FormatError, quoteWords } from "../../base/mod.ts";
+import type { PythonContext } from "../index/index-settings.ts";
+import type { LockWish } from "../lock/locked.ts";
 import type { PlatformTagsOf } from "../pep/tags.ts";
 import type { Interpreter } from "../runtime/interpreter.ts";
-import type { PythonContext } from "./index-settings.ts";
-import type { LockWish } from "./locked.ts";
 import { pipWheel } from "./pip.ts";
 import type { Tool } from "./tools.ts";
 import { linkOptions, runUv } from "./uv-run.ts";

@@ -5,9 +5,9 @@
 import { resolve } from "node:path";
 
 import { EnvironmentError, findProgram, FormatError, UsageError } from "../../base/mod.ts";
+import type { PythonContext } from "../index/index-settings.ts";
 import type { PythonProject } from "../project/project.ts";
 import { isRemote, type PythonArchive, type PythonSource } from "../project/python-table.ts";
-import type { PythonContext } from "../resolve/index-settings.ts";
 import { isArchiveName, unpackArchive } from "./archive.ts";
 import { readTarget } from "./description.ts";
 import { type Interpreter, probePython } from "./interpreter.ts";

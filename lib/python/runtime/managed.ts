@@ -9,7 +9,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 
 import { CheckError, type Context, EnvironmentError, NetworkError, run } from "../../base/mod.ts";
-import { type PythonContext, settingsOf } from "../resolve/index-settings.ts";
+import { type PythonContext, settingsOf } from "../index/index-settings.ts";
 import { findTool } from "../resolve/tools.ts";
 import { scrubbed, uvEnvironment } from "../resolve/uv-run.ts";
 import { newestFirst } from "./need.ts";

@@ -2,9 +2,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 
 import { silentProgress } from "../../../lib/base/mod.ts";
-import { indexSettings } from "../../../lib/python/resolve/index-settings.ts";
+import { indexSettings } from "../../../lib/python/index/index-settings.ts";
+import type { LockedPackage } from "../../../lib/python/lock/locked.ts";
 import { locatePackages } from "../../../lib/python/resolve/locate.ts";
-import type { LockedPackage } from "../../../lib/python/resolve/locked.ts";
 import type { Resolver } from "../../../lib/python/resolve/uv.ts";
 import { codeOf, scratch } from "../fixture.ts";
 import { targetOf } from "./target.ts";

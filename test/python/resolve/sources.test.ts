@@ -10,13 +10,13 @@ import { dirname, join } from "node:path";
 import { type Context, findProgram, run } from "../../../lib/base/mod.ts";
 import { sha256File } from "../../../lib/codec/mod.ts";
 import { hostPlatform } from "../../../lib/launcher/mod.ts";
+import { locksOf } from "../../../lib/python/lock/locks.ts";
 import {
   type PythonProject,
   readPyproject,
   type StagedPython,
   stagePython,
 } from "../../../lib/python/mod.ts";
-import { locksOf } from "../../../lib/python/resolve/locks.ts";
 import { writeWheel } from "../fixture.ts";
 import { attempt, context } from "../place.ts";
 

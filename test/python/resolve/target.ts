@@ -1,7 +1,7 @@
+import type { LockTarget } from "../../../lib/python/lock/locked.ts";
 /** Targets to read locks for. */
 import { markerEnvironment } from "../../../lib/python/pep/marker.ts";
 import { compatibleTags, platformTags, rankTags } from "../../../lib/python/pep/tags.ts";
-import type { LockTarget } from "../../../lib/python/resolve/locked.ts";
 
 /** CPython 3.`minor`.1 on x86-64. */
 export function targetOf(minor: number, platform: "linux" | "win32" = "linux"): LockTarget {

@@ -5,8 +5,8 @@ import { join } from "node:path";
 
 import { SealiftError } from "../../../lib/base/mod.ts";
 import { sha256Hex } from "../../../lib/codec/mod.ts";
-import { fetchFiles } from "../../../lib/python/resolve/fetch.ts";
-import type { LockedFile } from "../../../lib/python/resolve/locked.ts";
+import { fetchFiles } from "../../../lib/python/index/fetch.ts";
+import type { LockedFile } from "../../../lib/python/lock/locked.ts";
 import { scratch } from "../fixture.ts";
 import { type Answer, head, hostileServer, whole } from "./hostile-server.ts";
 import { body, context, file, half, MINE, sha256 } from "./wanted.ts";

@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { type Context, httpGet, NetworkError } from "../../base/mod.ts";
 import { sha256File } from "../../codec/mod.ts";
 import { normaliseName } from "../pep/names.ts";
+import { effectiveIndexes, type UvUser } from "../resolve/uv-run.ts";
 import type { Interpreter } from "../runtime/interpreter.ts";
 import { indexAccess } from "./index-access.ts";
 import { type IndexFile, readIndexPage } from "./index-page.ts";
 import { address, type IndexAddress, type PythonContext, settingsOf } from "./index-settings.ts";
-import { effectiveIndexes, type UvUser } from "./uv-run.ts";
 
 export type { IndexFile } from "./index-page.ts";
 

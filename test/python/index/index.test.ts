@@ -4,10 +4,10 @@ import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 
 import { type Context, SealiftError, silentProgress } from "../../../lib/base/mod.ts";
+import { readIndexPage } from "../../../lib/python/index/index-page.ts";
+import { indexSettings } from "../../../lib/python/index/index-settings.ts";
+import { findFiles } from "../../../lib/python/index/index.ts";
 import type { IndexWishes } from "../../../lib/python/project/index-keys.ts";
-import { readIndexPage } from "../../../lib/python/resolve/index-page.ts";
-import { indexSettings } from "../../../lib/python/resolve/index-settings.ts";
-import { findFiles } from "../../../lib/python/resolve/index.ts";
 import { findTool } from "../../../lib/python/resolve/tools.ts";
 import { codeOf, scratch, writeWheel } from "../fixture.ts";
 

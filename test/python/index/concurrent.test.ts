@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 
 import { sha256Hex } from "../../../lib/codec/mod.ts";
-import { fetchFiles } from "../../../lib/python/resolve/fetch.ts";
+import { fetchFiles } from "../../../lib/python/index/fetch.ts";
 import { scratch } from "../fixture.ts";
 import { type Answer, head, hostileServer, whole } from "./hostile-server.ts";
 import { body, context, file, half, MINE, sha256 } from "./wanted.ts";
@@ -20,7 +20,7 @@ setDefaultTimeout(60_000);
 
 describe("two processes", () => {
   const PROGRAM = `
-    import { fetchFiles } from ${JSON.stringify(join(import.meta.dir, "../../../lib/python/resolve/fetch.ts"))};
+    import { fetchFiles } from ${JSON.stringify(join(import.meta.dir, "../../../lib/python/index/fetch.ts"))};
     const [cacheDir, url, sha256] = process.argv.slice(-3);
     const progress = { step() {}, task: () => ({ advance() {}, done() {} }) };
     const file = { kind: "wheel", file: "a-1-py3-none-any.whl", location: { url }, sha256 };

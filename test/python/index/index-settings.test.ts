@@ -3,9 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { indexAccess } from "../../../lib/python/resolve/index-access.ts";
-import { address, indexSettings, isTrusted } from "../../../lib/python/resolve/index-settings.ts";
-import { Login, parseNetrc } from "../../../lib/python/resolve/login.ts";
+import { indexAccess } from "../../../lib/python/index/index-access.ts";
+import { address, indexSettings, isTrusted } from "../../../lib/python/index/index-settings.ts";
+import { Login, parseNetrc } from "../../../lib/python/index/login.ts";
 import { pipEnvironment, scrubbed, uvEnvironment } from "../../../lib/python/resolve/uv-run.ts";
 import { codeOf, scratch } from "../fixture.ts";
 

@@ -8,13 +8,13 @@ import { join } from "node:path";
 
 import fc from "fast-check";
 
-import { readLockText } from "../../../lib/python/resolve/lock-text.ts";
-import type { LockedPackage, LockTarget, LockWish } from "../../../lib/python/resolve/locked.ts";
-import { readPdmLock } from "../../../lib/python/resolve/pdm-lock.ts";
-import { readPipfileLock } from "../../../lib/python/resolve/pipfile-lock.ts";
-import { readPoetryLock } from "../../../lib/python/resolve/poetry-lock.ts";
+import { readLockText } from "../../../lib/python/lock/lock-text.ts";
+import type { LockedPackage, LockTarget, LockWish } from "../../../lib/python/lock/locked.ts";
+import { readPdmLock } from "../../../lib/python/lock/pdm-lock.ts";
+import { readPipfileLock } from "../../../lib/python/lock/pipfile-lock.ts";
+import { readPoetryLock } from "../../../lib/python/lock/poetry-lock.ts";
 import { codeOf, scratch } from "../fixture.ts";
-import { targetOf } from "./target.ts";
+import { targetOf } from "../resolve/target.ts";
 
 const text = (...path: string[]) => readFileSync(join(import.meta.dir, "locks", ...path), "utf8");
 const toml = (source: string) => Bun.TOML.parse(source) as Record<string, unknown>;

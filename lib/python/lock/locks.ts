@@ -6,12 +6,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 import { FormatError, UsageError } from "../../base/mod.ts";
+import { settingsOf } from "../index/index-settings.ts";
 import { evaluateMarker } from "../pep/marker.ts";
 import { normaliseName } from "../pep/names.ts";
 import { fitsRequirement, parseRequirement } from "../pep/requirement.ts";
 import { checkExtras, checkGroups, extraLines } from "../project/groups.ts";
 import type { PythonProject } from "../project/project.ts";
-import { settingsOf } from "./index-settings.ts";
+import { compileLock, exportLock, type Resolver } from "../resolve/uv.ts";
 import { parseToml, readLockText } from "./lock-text.ts";
 import { type LockedPackage, lockError, type LockTarget, type LockWish } from "./locked.ts";
 import { readPdmLock } from "./pdm-lock.ts";
@@ -19,7 +20,6 @@ import { readPipfileLock } from "./pipfile-lock.ts";
 import { readPoetryLock } from "./poetry-lock.ts";
 import { readPylock } from "./pylock.ts";
 import { checkUvLock } from "./uv-lock.ts";
-import { compileLock, exportLock, type Resolver } from "./uv.ts";
 
 /** Names of locks in the order in which they count. */
 const LOCKS = ["uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock"];

@@ -8,9 +8,9 @@ import { dirname, join, resolve } from "node:path";
 import { CheckError, httpDownload, ioError, redacted, requireNetwork } from "../../base/mod.ts";
 import { sha256File } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
+import type { LockedFile } from "../lock/locked.ts";
 import { indexAccess } from "./index-access.ts";
 import { type PythonContext, settingsOf } from "./index-settings.ts";
-import type { LockedFile } from "./locked.ts";
 import { claimPart, removeOldParts } from "./partial.ts";
 
 /** A wheel beyond this size is not fetched; the largest on the public index are below 4 GiB. */

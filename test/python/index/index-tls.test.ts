@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { findProgram, httpGet, run, silentProgress } from "../../../lib/base/mod.ts";
+import { indexAccess } from "../../../lib/python/index/index-access.ts";
+import { indexSettings } from "../../../lib/python/index/index-settings.ts";
 import type { IndexWishes } from "../../../lib/python/project/index-keys.ts";
-import { indexAccess } from "../../../lib/python/resolve/index-access.ts";
-import { indexSettings } from "../../../lib/python/resolve/index-settings.ts";
 import { testIf } from "../../support/need.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sealift-tls-"));

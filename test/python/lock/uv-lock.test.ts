@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
+import { checkUvLock } from "../../../lib/python/lock/uv-lock.ts";
 import { readPyproject } from "../../../lib/python/project/project.ts";
-import { checkUvLock } from "../../../lib/python/resolve/uv-lock.ts";
 
 /** As uv 0.13.7 writes it, without what is not read. */
 const LOCK = `version = 1

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { hostPlatform } from "../../../lib/launcher/mod.ts";
+import { indexSettings } from "../../../lib/python/index/index-settings.ts";
 import {
   findTool,
   probePython,
@@ -15,7 +16,6 @@ import {
   type StagedPython,
   stagePython,
 } from "../../../lib/python/mod.ts";
-import { indexSettings } from "../../../lib/python/resolve/index-settings.ts";
 import { effectiveIndexes } from "../../../lib/python/resolve/uv-run.ts";
 import { attempt, context, inBareRoot, layOut } from "../place.ts";
 

@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 
 import { findProgram, run } from "../../../lib/base/mod.ts";
-import { pythonJson } from "../../../lib/python/resolve/python-json.ts";
+import { pythonJson } from "../../../lib/python/lock/python-json.ts";
 
 const PROGRAM =
   "import json,sys\nfor line in sys.stdin:\n  v=json.loads(line)\n  print(json.dumps(v,sort_keys=True)); print(json.dumps(v,sort_keys=True,separators=(',',':')))";

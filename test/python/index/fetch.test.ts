@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { silentProgress } from "../../../lib/base/mod.ts";
 import { sha256Hex } from "../../../lib/codec/mod.ts";
 import { cachedFolder } from "../../../lib/python/cache.ts";
-import { fetchFiles } from "../../../lib/python/resolve/fetch.ts";
-import type { LockedFile } from "../../../lib/python/resolve/locked.ts";
+import { fetchFiles } from "../../../lib/python/index/fetch.ts";
+import type { LockedFile } from "../../../lib/python/lock/locked.ts";
 import { codeOf, offlineContext, scratch } from "../fixture.ts";
 
 const body = new TextEncoder().encode("the wheel");

@@ -6,9 +6,9 @@ import {
   type LockNode,
   type LockRequirement,
   neededNodes,
-} from "../../../lib/python/resolve/lock-graph.ts";
+} from "../../../lib/python/lock/lock-graph.ts";
 import { codeOf } from "../fixture.ts";
-import { targetOf } from "./target.ts";
+import { targetOf } from "../resolve/target.ts";
 
 const need = (name: string, more: Partial<LockRequirement> = {}): LockRequirement => ({
   name,

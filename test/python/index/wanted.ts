@@ -3,8 +3,8 @@ import { hostname } from "node:os";
 
 import { silentProgress } from "../../../lib/base/mod.ts";
 import { sha256Hex } from "../../../lib/codec/mod.ts";
-import { indexSettings } from "../../../lib/python/resolve/index-settings.ts";
-import type { LockedFile } from "../../../lib/python/resolve/locked.ts";
+import { indexSettings } from "../../../lib/python/index/index-settings.ts";
+import type { LockedFile } from "../../../lib/python/lock/locked.ts";
 
 /** Not compressible, so that a piece of it is like no other piece. */
 export const body = new Uint8Array(300_000);

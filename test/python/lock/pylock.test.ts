@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 
-import type { LockWish } from "../../../lib/python/resolve/locked.ts";
-import { readPylock } from "../../../lib/python/resolve/pylock.ts";
+import type { LockWish } from "../../../lib/python/lock/locked.ts";
+import { readPylock } from "../../../lib/python/lock/pylock.ts";
 import { codeOf } from "../fixture.ts";
-import { targetOf } from "./target.ts";
+import { targetOf } from "../resolve/target.ts";
 
 const H = "a".repeat(64);
 const target = targetOf(11);
