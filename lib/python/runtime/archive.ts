@@ -15,6 +15,8 @@ import {
 } from "../../base/mod.ts";
 import { type Compression, decompressStream, extractTar, sha256File } from "../../codec/mod.ts";
 import { cachedFolder } from "../cache.ts";
+import { indexAccess } from "../index/index-access.ts";
+import { type PythonContext, settingsOf } from "../index/index-settings.ts";
 import { isRemote, type PythonArchive } from "../project/python-table.ts";
 
 const KINDS: [RegExp, Compression][] = [
@@ -46,7 +48,7 @@ export function isArchiveName(text: string): boolean {
  * @throws FormatError `PYTHON_ARCHIVE`; CheckError `PYTHON_DIGEST`; NetworkError; EnvironmentError
  */
 export async function unpackArchive(
-  ctx: Context,
+  ctx: PythonContext,
   { location, sha256 }: PythonArchive,
   base: string,
 ): Promise<ArchiveTree> {
@@ -64,6 +66,7 @@ export async function unpackArchive(
         maxBytes: MAX_ARCHIVE,
         purpose: `Fetching ${origin}`,
         label: basename(origin),
+        access: indexAccess(settingsOf(ctx)),
       });
       await unpack(ctx, path, folder, { kind, origin });
       rmSync(path);
