@@ -1,8 +1,24 @@
-/** The parts of a verdict that `verify` shows of a package and of a release alike. */
+/** What commands that judge have in common: whom they trust, and how they tell their verdict on a package or a release. */
 import * as v from "valibot";
 
 import type { Check } from "../pspf/mod.ts";
 import { printable, type View } from "./view.ts";
+
+/** Whose signature it must be. */
+export const TRUST_ARGS = {
+  key: {
+    type: "string",
+    valueHint: "PUB",
+    group: "Trust",
+    description: "Demand a signature by this public key (file or text)",
+  },
+  trust: {
+    type: "string",
+    valueHint: "DIR",
+    group: "Trust",
+    description: "Judge the signers by this trust store",
+  },
+} as const;
 
 export const Checks = v.array(
   v.strictObject({

@@ -235,17 +235,19 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const { key, encryption, outputs } = scope;
   refuseOwnFiles(own, { key, slotKeys: encryption.files, outputs });
   const staged = await addPython(ctx, source, own, {
-    platform,
+    options: {
+      platform,
+      python: options.python,
+      source: options.pythonSource,
+      frozen: options.frozen,
+      extras: options.extras,
+      groups: options.groups,
+      index: options.index,
+      dryRun: options.dryRun,
+    },
     scratch: scope.scratch,
     compression: chosen ?? DEFAULT_COMPRESSION,
     interpreterCompression: chosen ?? INTERPRETER_COMPRESSION,
-    python: options.python,
-    source: options.pythonSource,
-    frozen: options.frozen,
-    extras: options.extras,
-    groups: options.groups,
-    index: options.index,
-    dryRun: options.dryRun,
     report,
   });
   if (!options.dryRun) {

@@ -4,6 +4,7 @@ import * as v from "valibot";
 
 import { applyDelta, createDelta, inspectDelta } from "../../pack/mod.ts";
 import { command } from "../command.ts";
+import { TRUST_ARGS } from "../verdict.ts";
 import { counted, printable, type View } from "../view.ts";
 
 const Side = { name: v.string(), version: v.string(), identity: v.string() };
@@ -108,18 +109,7 @@ export const apply = command({
       valueHint: "NEW",
       description: "The new package; default NAME-VERSION.psp in this folder",
     },
-    key: {
-      type: "string",
-      valueHint: "PUB",
-      group: "Trust",
-      description: "Demand a signature by this public key (file or text)",
-    },
-    trust: {
-      type: "string",
-      valueHint: "DIR",
-      group: "Trust",
-      description: "Judge the signers by this trust store",
-    },
+    ...TRUST_ARGS,
     force: { type: "boolean", alias: "f", description: "Replace a package that exists" },
   },
   examples: [

@@ -9,7 +9,7 @@ import {
   renderVerdict,
   verifyRelease,
 } from "../release.ts";
-import { checkRow, Checks, describeChecks, verdictLines } from "../verdict.ts";
+import { checkRow, Checks, describeChecks, TRUST_ARGS, verdictLines } from "../verdict.ts";
 import { printable, type View } from "../view.ts";
 
 const Range = v.strictObject({
@@ -54,18 +54,7 @@ export default command({
       valueHint: "FILE",
       description: "The package, or a release manifest",
     },
-    key: {
-      type: "string",
-      valueHint: "PUB",
-      group: "Trust",
-      description: "Demand a signature by this public key (file or text)",
-    },
-    trust: {
-      type: "string",
-      valueHint: "DIR",
-      group: "Trust",
-      description: "Judge the signers by this trust store",
-    },
+    ...TRUST_ARGS,
     strict: {
       type: "boolean",
       group: "Trust",

@@ -3,9 +3,8 @@ import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 
 import { type Context, FormatError } from "../../base/mod.ts";
-import type { Platform } from "../../launcher/mod.ts";
 import type { SlotInput } from "../../pspf/mod.ts";
-import type { IndexWishes, PackedPython, PythonSource, StagedPython } from "../../python/mod.ts";
+import type { PackedPython, PythonOptions, StagedPython } from "../../python/mod.ts";
 import type { Project } from "../manifest/project.ts";
 import { isIdentifier, withUnset } from "../manifest/pyproject.ts";
 import { addNotes, type PackReport } from "../options.ts";
@@ -13,17 +12,10 @@ import type { CompressionChoice } from "./compression.ts";
 import { stagedInput, type StagedSlot } from "./stage.ts";
 
 export interface PythonScope {
-  platform: Platform;
+  options: Omit<PythonOptions, "scratch" | "hasProgram">;
   scratch: string;
   compression: CompressionChoice;
   interpreterCompression: CompressionChoice;
-  python?: string | undefined;
-  source?: PythonSource | undefined;
-  frozen?: boolean | undefined;
-  extras?: string[] | undefined;
-  groups?: string[] | undefined;
-  index?: IndexWishes | undefined;
-  dryRun?: boolean | undefined;
   /** Learns the version, and what was resolved. */
   report: PackReport;
 }
@@ -37,17 +29,9 @@ export async function addPython(
 ): Promise<{ project: Project; slots: StagedSlot[]; python?: PackedPython }> {
   if (project.python === undefined) return { project, slots: own };
   const { stagePython } = await import("../../python/mod.ts");
-  const { platform, python, source, frozen, extras, groups, index, dryRun } = scope;
   const scratch = await mkdtemp(join(scope.scratch, "python-"));
   const staged = await stagePython(ctx, project.python, {
-    platform,
-    python,
-    source,
-    frozen,
-    extras,
-    groups,
-    index,
-    dryRun,
+    ...scope.options,
     scratch,
     hasProgram: project.execution?.argv !== undefined || project.execution?.command !== undefined,
   });
