@@ -55,6 +55,8 @@ async function runPage(path: string, script: string): Promise<void> {
       ...process.env,
       PATH: `${join(ROOT, "dist")}:${process.env.PATH}`,
       HOME: join(folder, "home"),
+      XDG_CONFIG_HOME: join(folder, "home", ".config"),
+      XDG_DATA_HOME: join(folder, "home", ".local", "share"),
       SEALIFT_CACHE: process.env.SEALIFT_TEST_CACHE ?? join(work, "cache"),
       LC_ALL: "C.UTF-8",
     },
