@@ -215,15 +215,18 @@ describe.each(["rust", "go"] as StubLanguage[])("the %s launcher", (language) =>
     });
 
     test("a process that left the service's session is left alone and stops nothing", async () => {
-      const script = STAYS.replace("echo", "setsid sleep 60 & echo $! >> $OUT/daemon\necho");
-      const file = await yard.pack({ service: {}, script });
+      const leave = `setsid sh -c 'echo $$ >> "$OUT/daemon"; exec sleep 60' &\necho "up`;
+      const file = await yard.pack({ service: {}, script: STAYS.replace('echo "up', leave) });
+      const daemons = () => yard.read("daemon").split("\n").filter(Boolean);
       const { supervisor, pid } = await yard.json(file, ["start"]);
+      await until("the process has left", () => daemons().length === 1);
       await yard.cli(file, ["stop"]);
       expect((await yard.json(file, ["status"])).state).toBe("stopped");
       expect((await yard.json(file, ["start"])).started).toBe(true);
       expect((await yard.json(file, ["status"])).pid).not.toBe(pid);
       expect(supervisor).not.toBeNull();
-      for (const daemon of yard.read("daemon").trim().split("\n")) process.kill(Number(daemon));
+      await until("the second has left", () => daemons().length === 2);
+      for (const daemon of daemons()) process.kill(Number(daemon));
     });
 
     test("an old state is never taken for a running service", async () => {
