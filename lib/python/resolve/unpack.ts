@@ -12,6 +12,7 @@ import { basename, dirname, join, relative, resolve, sep } from "node:path";
 
 import { FormatError } from "../../base/mod.ts";
 import { type Compression, decompressStream, extractTar } from "../../codec/mod.ts";
+import { checkNames } from "../wheel/wheel.ts";
 import { ZipFile } from "../wheel/zip.ts";
 
 /** Of one unpacked archive. */
@@ -24,7 +25,10 @@ const KINDS: [RegExp, Compression][] = [
   [/\.tar\.zst$/, "zstd"],
 ];
 
-/** Unpacks into the empty `folder`; gives the folder of the sources, because most archives have one around everything. */
+/**
+ * Unpacks into the empty `folder`; gives the folder of the sources, because most archives have one around everything.
+ * `ARCHIVE_KIND`, `ARCHIVE_NAMES`, and what reading a zip or tar throws.
+ */
 export async function unpackSources(path: string, folder: string): Promise<string> {
   const kind = KINDS.find(([pattern]) => pattern.test(path))?.[1];
   if (kind !== undefined) {
@@ -50,6 +54,7 @@ export async function unpackSources(path: string, folder: string): Promise<strin
 
 function unpackZip(path: string, folder: string): void {
   using zip = ZipFile.open(path, { total: MAX_SOURCES });
+  checkNames(zip, "ARCHIVE_NAMES");
   for (const entry of zip.entries) {
     const target = join(folder, entry.name);
     mkdirSync(entry.directory ? target : dirname(target), { recursive: true });

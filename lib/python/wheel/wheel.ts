@@ -45,7 +45,7 @@ const MAX_TEXT = 16 << 20;
 export async function unpackWheel(path: string, folder: string): Promise<WheelInfo> {
   using zip = ZipFile.open(path);
   const wheel = readWheel(zip);
-  checkNames(zip);
+  checkNames(zip, "WHEEL_NAMES");
   const files: WheelFile[] = [];
   const folders = new Set<string>();
   for (const entry of zip.entries) {
@@ -178,22 +178,22 @@ const MAX_NAME = 255;
 /** Below what systems allow, with room for the folders of a cache and of a work environment. */
 const MAX_PATH = 2048;
 
-/** Names that fit a file system, on which no file is also a folder and none differ in case only. */
-function checkNames(zip: ZipFile): void {
+/** Names that fit a file system, on which no file is also a folder and none differ in case only; `code` is that of the error. */
+export function checkNames(zip: ZipFile, code: string): void {
   const file = basename(zip.path);
   const kinds = new Map<string, { path: string; kind: "file" | "folder" }>();
   const note = (path: string, kind: "file" | "folder") => {
     const other = kinds.get(path.toLowerCase());
     if (other === undefined) kinds.set(path.toLowerCase(), { path, kind });
     else if (other.path !== path)
-      throw bad(file, "WHEEL_NAMES", `${other.path} and ${path} differ only in case`);
-    else if (other.kind !== kind) throw bad(file, "WHEEL_NAMES", `${path} is a file and a folder`);
+      throw bad(file, code, `${other.path} and ${path} differ only in case`);
+    else if (other.kind !== kind) throw bad(file, code, `${path} is a file and a folder`);
   };
   for (const { name, directory } of zip.entries) {
     const parts = name.split("/");
     const isLong = parts.some((part) => Buffer.byteLength(part) > MAX_NAME);
     if (isLong || Buffer.byteLength(name) > MAX_PATH)
-      throw bad(file, "WHEEL_NAMES", `the name ${quoted(name)} is too long`);
+      throw bad(file, code, `the name ${quoted(name)} is too long`);
     for (let length = 1; length < parts.length; length++)
       note(parts.slice(0, length).join("/"), "folder");
     note(name, directory ? "folder" : "file");

@@ -35,6 +35,14 @@ describe("unpackSources()", () => {
     );
     expect(basename(place)).toBe("a.zip.d");
   });
+  test.each([
+    ["a file that is also a folder", ["top/a", "top/a/b"]],
+    ["names that differ only in case", ["top/a", "top/A"]],
+  ])("a zip with %s is refused", async (_, names) => {
+    using work = scratch();
+    const bytes = zip(names.map((name) => ({ name })));
+    expect(await codeOf(() => unpacked(join(work.path, "a.zip"), bytes))).toBe("ARCHIVE_NAMES");
+  });
   test.each(["gzip", "bzip2", "xz", "zstd"] as const)("a tar with %s", async (kind) => {
     using work = scratch();
     const end = { gzip: "tar.gz", bzip2: "tar.bz2", xz: "tar.xz", zstd: "tar.zst" }[kind];
