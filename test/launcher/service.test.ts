@@ -216,7 +216,7 @@ describe.each(["rust", "go"] as StubLanguage[])("the %s launcher", (language) =>
 
     test("a process that left the service's session is left alone and stops nothing", async () => {
       const leave = `setsid sh -c 'echo $$ >> "$OUT/daemon"; exec sleep 60' &\necho "up`;
-      const file = await yard.pack({ service: {}, script: STAYS.replace('echo "up', leave) });
+      const file = await yard.pack({ service: {}, script: STAYS.replace('echo "up', () => leave) });
       const daemons = () => yard.read("daemon").split("\n").filter(Boolean);
       const { supervisor, pid } = await yard.json(file, ["start"]);
       await until("the process has left", () => daemons().length === 1);
