@@ -175,7 +175,8 @@ const READERS: Record<Kind, (reading: Reading) => Promise<LockedPackage[]>> = {
         },
       );
     }
-    return readPylock(await frozenRequirements(resolver, project, lock), lock, target);
+    const { text, known } = await frozenRequirements(resolver, project, lock);
+    return readPylock(text, lock, target, undefined, known);
   },
 };
 
@@ -225,12 +226,12 @@ function noLock({ root }: PythonProject): UsageError {
   });
 }
 
-/** Hashed requirements: uv finds the files, and every file must have a hash that the requirements name. */
+/** Hashed requirements: uv finds the files, and only those count that have a hash which the requirements name. */
 async function frozenRequirements(
   resolver: Resolver,
   project: PythonProject,
   file: string,
-): Promise<string> {
+): Promise<{ text: string; known: Set<string> }> {
   const known = new Set(
     (await readLockText(file))
       .match(/(?<=--hash[= ]sha256:)[0-9a-fA-F]{64}/g)
@@ -254,8 +255,5 @@ async function frozenRequirements(
   const text = await compileLock(resolver, dirname(file), [basename(file)], {
     noDependencies: true,
   });
-  // Hashes that the requirements do not name are taken out; a package that has none left is refused by the reader.
-  return text.replace(/sha256 = "([0-9a-fA-F]{64})"/g, (whole, hash: string) =>
-    known.has(hash.toLowerCase()) ? whole : 'unknown = ""',
-  );
+  return { text, known };
 }

@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 
-import { FormatError, quoted, suggest, UsageError } from "../../base/mod.ts";
+import { CheckError, FormatError, quoted, suggest, UsageError } from "../../base/mod.ts";
 import { evaluateMarker } from "../pep/marker.ts";
 import { isFileName, isProjectName, normaliseName } from "../pep/names.ts";
 import { satisfiesPython } from "../pep/specifier.ts";
@@ -61,12 +61,14 @@ type Artifact = v.InferOutput<typeof Artifact>;
 /**
  * The packages that `target` needs, in the order of the lock, with the extras and groups of `wish`. `FormatError("PYLOCK_…")` names
  * the file and the package, `UsageError("LOCK_EXTRA" | "LOCK_GROUP")` what the lock was made without.
+ * @param known the only SHA-256 that may go in, in lower case; `CheckError("LOCK_DIFFERS")` for a package that has no such file
  */
 export function readPylock(
   text: string,
   file: string,
   target: LockTarget,
   wish: LockWish = { extras: [], groups: [] },
+  known?: Set<string>,
 ): LockedPackage[] {
   const lock = parseLock(text, file);
   const markers = {
@@ -100,9 +102,31 @@ export function readPylock(
     const name = normaliseName(item.name);
     if (chosen.has(name))
       throw bad(file, "PYLOCK_DUPLICATE", `${name} is there twice for the target`);
-    chosen.set(name, choose(item, name, file, target));
+    chosen.set(name, choose(known ? withKnown(item, known, file) : item, name, file, target));
   }
   return [...chosen.values()];
+}
+
+function withKnown(item: Package, known: Set<string>, file: string): Package {
+  const isKnown = ({ hashes }: Artifact) => known.has(hashes.sha256?.toLowerCase() ?? "");
+  const { wheels = [], sdist, archive, ...rest } = item;
+  const files = [...wheels, sdist ?? [], archive ?? []].flat();
+  if (files.length > 0 && !files.some(isKnown)) {
+    throw new CheckError(
+      "LOCK_DIFFERS",
+      `${file}: no file of ${item.name} ${item.version ?? ""} that can be had has a hash that stands there`,
+      {
+        hint: "Find out who changed the file or the index; when the change is right, make the file again with `uv pip compile --generate-hashes`.",
+        details: { file, name: item.name, found: files.map(({ hashes }) => hashes.sha256 ?? "") },
+      },
+    );
+  }
+  return {
+    ...rest,
+    wheels: wheels.filter(isKnown),
+    ...(sdist !== undefined && isKnown(sdist) && { sdist }),
+    ...(archive !== undefined && { archive }),
+  };
 }
 
 /** The names as the lock spells them. */

@@ -39,6 +39,17 @@ export function parseRequirement(text: string): Requirement | undefined {
   return withMarker({ ...found, specifier }, at < 0 ? "" : rest.slice(at + 1));
 }
 
+/** One clause of a version specifier, by the grammar of PEP 508. */
+const CLAUSE = /^(?:<=|<|!=|===|==|>=|>|~=)\s*[A-Za-z0-9._*+!-]+$/;
+
+/** Whether a text is a requirement by its grammar; whether its versions and markers mean something, the resolver says. */
+export function isRequirement(text: string): boolean {
+  const found = parseRequirement(text);
+  if (found === undefined) return false;
+  const clauses = found.specifier.split(",").map((clause) => clause.trim());
+  return clauses.filter(Boolean).every((clause) => CLAUSE.test(clause));
+}
+
 /** A URL may hold `;`, so its marker begins after a blank. */
 function withUrl(found: Requirement, rest: string): Requirement | undefined {
   const [, url, marker = ""] = /^(\S+)(?:\s+;\s*(.*))?$/s.exec(rest) ?? [];

@@ -7,13 +7,15 @@ import { dirname } from "node:path";
 
 import * as v from "valibot";
 
-import { FormatError, suggest } from "../../base/mod.ts";
+import { FormatError, quoted, suggest } from "../../base/mod.ts";
 import {
   checkCommandName,
   isProjectName,
   normaliseName,
   parseObjectReference,
 } from "../pep/names.ts";
+import { isRequirement } from "../pep/requirement.ts";
+import { isVersion } from "../pep/specifier.ts";
 import { type BuildSettings, buildSettings, BuildTable } from "./build-table.ts";
 import { type Entries, EntryTable, readEntries } from "./entry-table.ts";
 import { FullText, Text } from "./fields.ts";
@@ -73,16 +75,29 @@ export interface PythonProject {
   runtime: RuntimeSettings;
 }
 
+const Requirement = v.pipe(
+  FullText,
+  v.check(
+    isRequirement,
+    ({ input }) => `holds ${quoted(input)}, which is no requirement (PEP 508)`,
+  ),
+);
+
 const Scripts = v.record(v.string(), FullText);
 
 const ProjectTable = v.looseObject({
   name: v.pipe(FullText, v.check(isProjectName, "is no project name (PEP 508)")),
-  version: v.optional(FullText),
+  version: v.optional(
+    v.pipe(
+      FullText,
+      v.check(isVersion, ({ input }) => `${quoted(input)} is no version (PEP 440)`),
+    ),
+  ),
   description: v.optional(Text),
   license: v.optional(v.union([Text, v.looseObject({ text: v.optional(Text) })])),
   "requires-python": v.optional(Text),
-  dependencies: v.optional(v.array(FullText)),
-  "optional-dependencies": v.optional(v.record(v.string(), v.array(FullText))),
+  dependencies: v.optional(v.array(Requirement)),
+  "optional-dependencies": v.optional(v.record(v.string(), v.array(Requirement))),
   scripts: v.optional(Scripts),
   "gui-scripts": v.optional(Scripts),
   dynamic: v.optional(v.array(v.string())),

@@ -97,7 +97,7 @@ async function builtOnce(
   await cachedFolder(place, async (folder) => {
     const from = await sources();
     ctx.progress.step(`Building ${label}`);
-    await buildWheel(resolver, from, folder, epoch);
+    await buildWheel(resolver, from, folder, { label, epoch });
   });
   const wheel = join(place, onlyWheel(place));
   checkBuilt(resolver, wheel, label);
@@ -120,7 +120,8 @@ export async function buildProject(
   resolver.ctx.progress.step(`Building ${basename(root)}`);
   const { environment } = options;
   const within = environment?.root === root ? environment.python : undefined;
-  const wheel = await buildWheel(resolver, copy, out, options.epoch, within);
+  const how = { label: root, epoch: options.epoch, environment: within };
+  const wheel = await buildWheel(resolver, copy, out, how);
   checkBuilt(resolver, wheel, root);
   return await stageWheel(resolver.ctx, wheel);
 }

@@ -129,13 +129,13 @@ export async function pipWheel(
   resolver: Pick<Resolver, "ctx" | "python">,
   source: string,
   out: string,
-  call: { env: Record<string, string>; environment?: string | undefined },
+  call: { what: string; env: Record<string, string>; environment?: string | undefined },
 ): Promise<void> {
   const isolation = call.environment === undefined ? [] : ["--no-build-isolation"];
   const argv = ["wheel", "--quiet", "--no-deps", ...isolation, "--wheel-dir", out, source];
   await pip(resolver, argv, {
     cwd: out,
-    what: `Building ${source}`,
+    what: call.what,
     env: call.env,
     program: call.environment,
   });

@@ -22,6 +22,10 @@ export interface UvCall {
   what: string;
   input?: string;
   env?: Record<string, string>;
+  /** What to do when uv found the network and its files, but no solution. */
+  hint?: string;
+  /** Path of a copy, and what the user knows its original by. */
+  copy?: { path: string; of: string };
 }
 
 /** Runs uv. `RESOLVE` with uv's own explanation, `RESOLVE_NETWORK` when the index cannot be reached, `RESOLVE_OFFLINE`. */
@@ -46,9 +50,10 @@ export async function runUv(
     timeoutMs: 1_800_000,
     ...(call.input === undefined ? {} : { input: call.input }),
   });
-  const words = scrubbed(new TextDecoder().decode(stderr), settings);
+  const said = scrubbed(new TextDecoder().decode(stderr), settings);
+  const words = call.copy === undefined ? said : said.replaceAll(call.copy.path, call.copy.of);
   if (code === 0) return { stdout: new TextDecoder().decode(stdout), stderr: words };
-  throw uvFailure(call.what, code, words, ctx.offline);
+  throw uvFailure(call, code, words, ctx.offline);
 }
 
 /** For the commands of uv that look for packages: `--find-links` of the settings. */
@@ -131,7 +136,12 @@ const UNREACHABLE =
   /error sending request|Failed to fetch|dns error|Connection refused|connection closed|operation timed out|Could not connect|error decoding response body|request or response body error|invalid peer certificate|Unsupported `Content-Type`|Received some unexpected (?:JSON|HTML)|HTTP status (?:server|client) error|Failed to (?:download|read metadata)/i;
 const REFUSED = /\b(?:401 Unauthorized|403 Forbidden)\b/;
 
-function uvFailure(what: string, code: number, stderr: string, offline: boolean): SealiftError {
+function uvFailure(
+  { what, hint }: UvCall,
+  code: number,
+  stderr: string,
+  offline: boolean,
+): SealiftError {
   const lines = stderr.trim().split("\n");
   // What uv was doing when it failed is no part of why.
   const first = lines.findIndex((line) => /^(?:error:|\s*×)/.test(line));
@@ -168,7 +178,8 @@ function uvFailure(what: string, code: number, stderr: string, offline: boolean)
     );
   }
   return new FormatError("RESOLVE", `${what} failed:\n${explanation}`, {
-    hint: "The explanation is uv's; change the requirements or the Python version accordingly.",
+    hint:
+      hint ?? "The explanation is uv's; change the requirements or the Python version accordingly.",
     details,
   });
 }

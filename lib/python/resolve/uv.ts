@@ -113,17 +113,22 @@ export async function exportLock(resolver: Resolver, cwd: string, wish: LockWish
   return stdout;
 }
 
-/**
- * Builds the wheel of a source folder or source distribution; gives the wheel's path in `out`, which must be empty. Isolated, unless
- * `environment` is the interpreter of an environment that has everything.
- */
+export interface WheelBuild {
+  /** What the user knows the sources by: they may lie in a copy. */
+  label: string;
+  epoch: number;
+  /** Interpreter of an environment that has everything; without it the build is isolated. */
+  environment?: string | undefined;
+}
+
+/** Builds the wheel of a source folder or source distribution; gives the wheel's path in `out`, which must be empty. */
 export async function buildWheel(
   resolver: Pick<Resolver, "ctx" | "uv" | "python" | "usePip">,
   source: string,
   out: string,
-  epoch: number,
-  environment?: string,
+  { label, epoch, environment }: WheelBuild,
 ): Promise<string> {
+  const what = `Building ${label}`;
   const argv = [
     "build",
     "--wheel",
@@ -143,8 +148,11 @@ export async function buildWheel(
     LC_ALL: "C.UTF-8",
     ...reproducible(resolver.ctx.env, source),
   };
-  if (resolver.usePip === true) await pipWheel(resolver, source, out, { env, environment });
-  else await runUv(resolver, argv, { cwd: out, what: `Building ${source}`, env });
+  if (resolver.usePip === true) await pipWheel(resolver, source, out, { what, env, environment });
+  else {
+    const hint = "The explanation is that of its build system; `uv build` tries the build alone.";
+    await runUv(resolver, argv, { cwd: out, what, env, hint, copy: { path: source, of: label } });
+  }
   const wheels = readdirSync(out).filter((name) => name.endsWith(".whl"));
   const [wheel] = wheels;
   if (wheel !== undefined && wheels.length === 1) return join(out, wheel);

@@ -56,7 +56,7 @@ export async function unpackArchive(
   const kind = kindOf(location);
   if (kind === undefined) throw bad(origin, "is no tar archive by its name");
   if (isRemote(location)) {
-    if (sha256 === undefined) throw bad(origin, "an address needs a sha256 beside it");
+    if (sha256 === undefined) throw noDigest(origin);
     const place = placeOf(ctx, sha256);
     await cachedFolder(place, async (folder) => {
       const path = join(folder, "archive");
@@ -123,6 +123,13 @@ function wrongDigest(origin: string, expected: string, actual: string): CheckErr
 function missing(origin: string): EnvironmentError {
   return new EnvironmentError("PYTHON_MISSING", `${origin} is no file`, {
     hint: "Name a version such as 3.12, the path of an interpreter, or an archive.",
+    details: { path: origin },
+  });
+}
+
+function noDigest(origin: string): FormatError {
+  return new FormatError("PYTHON_ARCHIVE", `${origin}: an address needs its SHA-256`, {
+    hint: "Write it behind the address: `--python URL#sha256=…`; in the manifest: `sha256` beside `archive`.",
     details: { path: origin },
   });
 }

@@ -34,6 +34,18 @@ describe("readPylock()", () => {
       },
     });
   });
+  test("takes only files whose hashes are known, where they are given", async () => {
+    const other = "b".repeat(64);
+    const text = pkg(
+      `wheels = [${wheel("demo_pkg-1.0-cp311-cp311-manylinux_2_17_x86_64.whl")}, ${wheel("demo_pkg-1.0-py3-none-any.whl", `sha256 = "${other}"`)}]`,
+    );
+    const only = (known: string[]) =>
+      readPylock(text, "requirements.txt", target, undefined, new Set(known));
+    expect(only([other])).toMatchObject([
+      { artifact: { file: "demo_pkg-1.0-py3-none-any.whl", sha256: other } },
+    ]);
+    expect(await codeOf(() => only(["c".repeat(64)]))).toBe("LOCK_DIFFERS");
+  });
   test("falls back to the source distribution", () => {
     const [item] = read(
       pkg(

@@ -4,6 +4,7 @@ import fc from "fast-check";
 
 import {
   fitsRequirement,
+  isRequirement,
   parseRequirement,
   requirementText,
 } from "../../../lib/python/pep/requirement.ts";
@@ -55,6 +56,14 @@ describe("one requirement", () => {
         if (first !== undefined) expect(parseRequirement(requirementText(first))).toEqual(first);
       }),
     );
+  });
+
+  test("what is none by its grammar", () => {
+    for (const text of ["a", "a >= 1", "a>=1,<2,", "a[b] (>=1.0,<2); os_name == 'nt'", "a==1.*"])
+      expect(isRequirement(text)).toBe(true);
+    expect(isRequirement("a @ https://example.org/a.zip#sha256=1 ; os_name == 'nt'")).toBe(true);
+    for (const text of ["a=>1", "a 1", "a>=", "./a", "a @ ", "", "a==1 2"])
+      expect([text, isRequirement(text)]).toEqual([text, false]);
   });
 
   test("fits by PEP 440; a malformed specifier fits nothing", () => {

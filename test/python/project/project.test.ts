@@ -124,6 +124,21 @@ extras = ["cli"]`);
     ],
     ["no version", '[project]\nname = "a"', /project\.version is missing and not dynamic/],
     [
+      "a version that is none",
+      '[project]\nname = "a"\nversion = "1.0-foo"',
+      /project\.version "1\.0-foo" is no version/,
+    ],
+    [
+      "a dependency that is none",
+      `${PROJECT}dependencies = ["idna=>3"]`,
+      /project\.dependencies\.0 holds "idna=>3", which is no requirement/,
+    ],
+    [
+      "an extra's dependency that is none",
+      `${PROJECT}[project.optional-dependencies]\nx = ["./y"]`,
+      /optional-dependencies\.x\.0 holds "\.\/y"/,
+    ],
+    [
       "dependencies that are no list",
       `${PROJECT}dependencies = "x"`,
       /project\.dependencies must be Array/,
