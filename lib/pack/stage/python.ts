@@ -29,6 +29,9 @@ export async function addPython(
 ): Promise<{ project: Project; slots: StagedSlot[]; python?: PackedPython }> {
   if (project.python === undefined) return { project, slots: own };
   const { stagePython } = await import("../../python/mod.ts");
+  const { checkBase } = await import("../../workenv/mod.ts");
+  // What lies in the cache is run and packed, so nobody else may have put it there.
+  checkBase(ctx.cacheDir);
   const scratch = await mkdtemp(join(scope.scratch, "python-"));
   const staged = await stagePython(ctx, project.python, {
     ...scope.options,
