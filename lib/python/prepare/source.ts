@@ -2,7 +2,7 @@
  * The sources of a project: which files of its folder they are, a copy of them to build in (build backends and commands write
  * where they work), and one digest that names them.
  */
-import { cpSync, existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 
 import { ioError } from "../../base/mod.ts";
@@ -27,7 +27,7 @@ const LEFT_OUT = new Set([
 /** Build backends may ask them for a version; two clones of one commit differ in them. */
 const HISTORY = new Set([".git", ".hg", ".svn", ".bzr"]);
 
-/** Copies the sources below `root` to `copy`, which does not exist. `EnvironmentError` when one cannot be read. */
+/** Copies the sources below `root` to `copy`, which does not exist; all of it can be written, also when the sources cannot. `EnvironmentError` when one cannot be read. */
 export function copySources(root: string, copy: string): void {
   try {
     cpSync(root, copy, {
@@ -35,9 +35,19 @@ export function copySources(root: string, copy: string): void {
       verbatimSymlinks: true,
       filter: (from) => from === root || isSource(from, root),
     });
+    makeWritable(copy);
   } catch (error) {
     throw ioError(error, root);
   }
+}
+
+function makeWritable(path: string): void {
+  const info = lstatSync(path);
+  if (info.isSymbolicLink()) return;
+  const isFolder = info.isDirectory();
+  const needed = isFolder ? 0o700 : 0o600;
+  if ((info.mode & needed) !== needed) chmodSync(path, (info.mode & 0o777) | needed);
+  if (isFolder) for (const name of readdirSync(path)) makeWritable(join(path, name));
 }
 
 function isSource(path: string, root: string): boolean {

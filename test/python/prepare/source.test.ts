@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -38,6 +39,20 @@ const OTHERS = {
 };
 
 describe("sources", () => {
+  test.skipIf(process.platform === "win32")("that are read-only give a copy to build in", () => {
+    using folder = scratch();
+    const root = write(join(folder.path, "root"), SOURCES);
+    chmodSync(join(root, "src/a/__init__.py"), 0o444);
+    chmodSync(join(root, "run.sh"), 0o555);
+    for (const path of ["src/a", "src", ""]) chmodSync(join(root, path), 0o555);
+    const copy = join(folder.path, "copy");
+    copySources(root, copy);
+    const mode = (path: string) => statSync(join(copy, path)).mode & 0o777;
+    expect(["", "src/a", "src/a/__init__.py", "run.sh"].map(mode)).toEqual([
+      0o755, 0o755, 0o644, 0o755,
+    ]);
+    for (const path of ["", "src", "src/a"]) chmodSync(join(root, path), 0o755);
+  });
   test("are copied without environments, caches, outputs and packages", () => {
     using folder = scratch();
     const root = write(join(folder.path, "root"), { ...SOURCES, ...OTHERS, "src/build/x.py": "" });
