@@ -88,9 +88,10 @@ describe.skipIf(reason !== undefined)(
       const message = await check(
         {
           "src/demo/absent.py": "group = None\n",
-          "src/demo/raises.py": "raise ValueError('no luck')\n",
-          "src/demo/leaves.py": "import os\nos._exit(7)\n",
-          "src/demo/crashes.py": "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n",
+          "src/demo/raises.py": "raise ValueError('no luck')\nrun = None\n",
+          "src/demo/leaves.py": "import os\nos._exit(7)\nrun = None\n",
+          "src/demo/crashes.py":
+            "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\nrun = None\n",
           "src/demo/number.py": "class group:\n    run = 5\n",
         },
         `[project.scripts]
