@@ -3,7 +3,7 @@ import { relative } from "node:path";
 import * as v from "valibot";
 
 import { UsageError } from "../../base/mod.ts";
-import { loadProject, type PackedOutput, packProject } from "../../pack/mod.ts";
+import { loadProject, type PackedOutput, packProject, type PackReport } from "../../pack/mod.ts";
 import { passphraseFrom } from "../../trust/mod.ts";
 import { command } from "../command.ts";
 import { askNewPassphrase, KEY_SOURCE_ARG } from "../slot-keys.ts";
@@ -257,9 +257,10 @@ export default command({
       },
     });
     for (const note of report.notes) context.warn(note);
-    const { outputs, dryRun, ...rest } = report;
+    const { outputs, dryRun, python, ...rest } = report;
     return {
       ...rest,
+      ...(python && { python: pythonData(python) }),
       dry_run: dryRun,
       outputs: outputs.map(({ hostPrograms, native, ...output }) => ({
         ...output,
@@ -274,6 +275,14 @@ export default command({
       ...(data.release === undefined ? [] : [renderWritten(data, data.release, view, "bound by")]),
     ].join("\n\n"),
 });
+
+function pythonData({ dependencyHash, sourceHash, ...python }: NonNullable<PackReport["python"]>) {
+  return {
+    ...python,
+    dependency_hash: dependencyHash,
+    ...(sourceHash !== undefined && { source_hash: sourceHash }),
+  };
+}
 
 function renamed({ fromTarget, ...native }: NonNullable<PackedOutput["native"]>) {
   return { ...native, from_target: fromTarget };

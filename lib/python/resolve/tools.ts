@@ -190,7 +190,11 @@ async function pipDownload(
       "--requirement",
       list,
     ],
-    { env: pipEnvironment(ctx.env, settings), timeoutMs: 600_000 },
+    {
+      // What a pip that is ended leaves behind lies in a folder that is removed.
+      env: { ...pipEnvironment(ctx.env, settings), TMPDIR: folder, TEMP: folder, TMP: folder },
+      timeoutMs: 600_000,
+    },
   );
   const file = code === 0 ? readdirSync(into).find((name) => name.endsWith(".whl")) : undefined;
   if (file !== undefined) return join(into, file);

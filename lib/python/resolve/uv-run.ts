@@ -172,7 +172,7 @@ function uvFailure(
       "RESOLVE_NETWORK",
       `${what} failed, because the index cannot be reached or does not answer as one:\n${explanation}`,
       {
-        hint: "Check the connection, the proxy variables and the address of the index (--index-url).",
+        hint: "Check the connection, the proxy variables and the address of the index (--index-url); `--offline` takes what the cache holds.",
         details,
       },
     );

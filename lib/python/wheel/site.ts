@@ -184,8 +184,10 @@ export function siteEntries(
     const skipped = new Set(bytecode.skipped.get(wheel.key));
     const compiled = bytecode.folders.get(wheel.key);
     const record: string[] = [];
+    const paths = new Set(wheel.files.map((file) => file.path));
     for (const file of wheel.files) {
       if (file.scheme !== "site" || isRewritten(file.path, wheel)) continue;
+      if (isCached(file.path, paths)) continue;
       tree.add(fileEntry(file, file.path, wheel), wheel, file.sha256);
       record.push(recordRow(file.path, file.sha256, file.size));
       if (!file.path.endsWith(".py") || skipped.has(file.path) || compiled === undefined) continue;
@@ -249,6 +251,12 @@ function scriptEntry(file: StagedFile, wheel: StagedWheel, { scripts }: Layout):
 function fileEntry(file: StagedFile, path: string, wheel: StagedWheel): TreeEntry {
   const mode = file.executable ? 0o755 : 0o644;
   return { path, type: "file", mode, size: file.size, source: sourceOf(file, wheel) };
+}
+
+/** Bytecode that a wheel brings beside its source, as some do by accident: it is made anew, for the interpreter that goes in. */
+function isCached(path: string, paths: Set<string>): boolean {
+  const [, folder, name] = /^((?:.*\/)?)__pycache__\/([^/.]+)\.[^/]+\.pyc$/.exec(path) ?? [];
+  return name !== undefined && paths.has(`${folder}${name}.py`);
 }
 
 /** Signatures of RECORD would no longer fit the new one. */

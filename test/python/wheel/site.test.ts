@@ -44,6 +44,25 @@ function textOf(entry: TreeEntry): string {
 }
 
 describe("siteEntries()", () => {
+  test("leaves bytecode that a wheel brings beside its source, and RECORD does not list it", async () => {
+    const entries = await site([
+      {
+        files: {
+          "demo/a.py": "a\n",
+          "demo/__pycache__/a.cpython-311.pyc": "old",
+          "demo/__pycache__/a.cpython-311.opt-1.pyc": "old",
+          "demo/__pycache__/lone.cpython-311.pyc": "kept",
+          "top.py": "t\n",
+          "__pycache__/top.cpython-39.pyc": "old",
+        },
+      },
+    ]);
+    const paths = entries.map(({ path }) => path).filter((path) => path.endsWith(".pyc"));
+    expect(paths).toEqual(["demo/__pycache__/lone.cpython-311.pyc"]);
+    const record = entries.find(({ path }) => path.endsWith("RECORD"))?.text ?? "";
+    expect(record).toContain("lone.cpython-311.pyc");
+    expect(record).not.toContain("__pycache__/a.");
+  });
   test("writes INSTALLER and a sorted RECORD of what is there", async () => {
     const entries = await site([
       {
