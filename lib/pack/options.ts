@@ -1,5 +1,5 @@
 /** What `pack` is asked for beyond the project, and what it answers. */
-import type { IndexWishes, PackedPython, PythonSource } from "../python/mod.ts";
+import type { IndexWishes, PackedPython, PythonReport, PythonSource } from "../python/mod.ts";
 import type { OutputOptions } from "./output.ts";
 import type { NativeReport } from "./proof/native.ts";
 import type { Proven } from "./proof/proof.ts";
@@ -75,7 +75,7 @@ export interface PackReport {
   notes: string[];
   dryRun: boolean;
   /** Of a Python project: what the resolution and the layout found. */
-  python?: unknown;
+  python?: PythonReport;
 }
 
 /** Packages for several platforms often have the same to say: it is said once. */
