@@ -19,6 +19,8 @@ export const RESERVED_FOLDER = ".sealift";
 export interface PathRules {
   /** Also refuse what Windows reserves. Default: whether this is Windows. */
   windows?: boolean;
+  /** The file that the name stands in, for the message. */
+  of?: string;
 }
 
 const WINDOWS_DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?: *\..*)?$/i;
@@ -30,32 +32,29 @@ const WINDOWS_CHARACTER = /[\u0000-\u001f<>:"|?*]/;
  * could leave the root (absolute, drive letter, `..`, NUL, backslash, a name that Windows reserves).
  */
 export function checkArchivePath(name: string, rules: PathRules = {}): string {
-  if (name === "") throw refusal("PATH_EMPTY", name, "is empty");
+  const refusal = (code: string, what: string) => refused(code, name, what, rules.of);
+  if (name === "") throw refusal("PATH_EMPTY", "is empty");
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
-    throw refusal("PATH_LENGTH", name, `is longer than ${MAX_NAME_BYTES} bytes`);
+    throw refusal("PATH_LENGTH", `is longer than ${MAX_NAME_BYTES} bytes`);
   }
-  if (name.includes("\0")) throw refusal("PATH_ESCAPE", name, "holds a NUL character");
-  if (name.includes("\\")) throw refusal("PATH_ESCAPE", name, "holds a backslash");
-  if (name.startsWith("/")) throw refusal("PATH_ESCAPE", name, "is absolute");
+  if (name.includes("\0")) throw refusal("PATH_ESCAPE", "holds a NUL character");
+  if (name.includes("\\")) throw refusal("PATH_ESCAPE", "holds a backslash");
+  if (name.startsWith("/")) throw refusal("PATH_ESCAPE", "is absolute");
 
   const parts = name.split("/").filter((part) => part !== "" && part !== ".");
   if (/^[A-Za-z]:/.test(parts[0] ?? "")) {
-    throw refusal("PATH_ESCAPE", name, "begins with a drive letter");
+    throw refusal("PATH_ESCAPE", "begins with a drive letter");
   }
   const windows = rules.windows ?? process.platform === "win32";
   for (const part of parts) {
-    if (part === "..") throw refusal("PATH_ESCAPE", name, "holds a `..` part");
+    if (part === "..") throw refusal("PATH_ESCAPE", "holds a `..` part");
     if (windows && isReservedOnWindows(part)) {
-      throw refusal("PATH_ESCAPE", name, `holds the part ${quoted(part)}, which Windows reserves`);
+      throw refusal("PATH_ESCAPE", `holds the part ${quoted(part)}, which Windows reserves`);
     }
   }
   // Folded, because a file system that ignores case would put `.Sealift/ready` in the same place.
   if (parts[0]?.toLowerCase() === RESERVED_FOLDER) {
-    throw refusal(
-      "PATH_RESERVED",
-      name,
-      `lies in ${RESERVED_FOLDER}, which belongs to the launcher`,
-    );
+    throw refusal("PATH_RESERVED", `lies in ${RESERVED_FOLDER}, which belongs to the launcher`);
   }
   return parts.join("/");
 }
@@ -70,8 +69,9 @@ function isReservedOnWindows(part: string): boolean {
   return WINDOWS_DEVICE.test(part) || WINDOWS_CHARACTER.test(part) || /[. ]$/.test(part);
 }
 
-function refusal(code: string, name: string, what: string): FormatError {
-  return new FormatError(code, `The path ${quoted(name)} ${what}`, {
+function refused(code: string, name: string, what: string, of?: string): FormatError {
+  const subject = of === undefined ? "The path" : `${of}: the path`;
+  return new FormatError(code, `${subject} ${quoted(name)} ${what}`, {
     hint: "Paths are relative, with `/` between parts, and stay inside their folder.",
     details: { path: name.slice(0, 256) },
   });

@@ -279,7 +279,7 @@ function readEntry(bytes: Uint8Array, at: number, path: string): { entry: ZipEnt
   const extra = bytes.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength);
   widen(sizes, extra, path, name);
   const entry: ZipEntry = {
-    name: checkArchivePath(name),
+    name: checkArchivePath(name, { of: path }),
     directory,
     executable: !directory && (unixMode & 0o111) !== 0,
     crc: v.getUint32(16, true),

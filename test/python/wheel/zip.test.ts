@@ -115,6 +115,12 @@ describe("ZipFile refuses", () => {
     expect(await codeOf(() => open(make()))).toBe(code);
   });
 
+  test("a name that climbs is told with the file that holds it", () => {
+    expect(() => open(zip([{ name: "../a", content: "x" }]))).toThrow(
+      /\S: the path "\.\.\/a" holds/,
+    );
+  });
+
   test("more members or more content than the limits allow", async () => {
     expect(await codeOf(() => open(zip([good, { ...good, name: "b" }]), { entries: 1 }))).toBe(
       "ZIP_LIMIT",
