@@ -88,7 +88,8 @@ function sentence(issue: v.BaseIssue<unknown>): string {
 /** A hint for a value that is nearly right. */
 function meantValue(issue: v.BaseIssue<unknown>): string | undefined {
   if (issue.expected === "string" && /^[\d.]+$/.test(issue.received)) return "Write it in quotes.";
-  if (!isChoice(issue)) return undefined;
+  // A number has no neighbours that somebody could have meant.
+  if (!isChoice(issue) || !issue.received.startsWith('"')) return undefined;
   const near = suggest(issue.received, choices(issue));
   return near === undefined ? undefined : `Did you mean ${near}?`;
 }

@@ -42,12 +42,27 @@ export function parseRequirement(text: string): Requirement | undefined {
 /** One clause of a version specifier, by the grammar of PEP 508. */
 const CLAUSE = /^(?:<=|<|!=|===|==|>=|>|~=)\s*[A-Za-z0-9._*+!-]+$/;
 
-/** Whether a text is a requirement by its grammar; whether its versions and markers mean something, the resolver says. */
+/** Whether a text is a requirement by its grammar; whether its versions mean something, the resolver says. */
 export function isRequirement(text: string): boolean {
   const found = parseRequirement(text);
   if (found === undefined) return false;
+  if (!hasKnownNames(found.marker ?? "")) return false;
   const clauses = found.specifier.split(",").map((clause) => clause.trim());
   return clauses.filter(Boolean).every((clause) => CLAUSE.test(clause));
+}
+
+/** What a marker may name: PEP 508 with its operators, PEP 685 and 735, and the names that older tools wrote. */
+const MARKER_NAMES = new Set(
+  (
+    "python_version python_full_version os_name sys_platform platform_release platform_system platform_version platform_machine " +
+    "platform_python_implementation implementation_name implementation_version extra extras dependency_groups and or not in " +
+    "os.name sys.platform platform.version platform.machine platform.python_implementation python_implementation"
+  ).split(" "),
+);
+
+function hasKnownNames(marker: string): boolean {
+  const bare = marker.replace(/"[^"]*"|'[^']*'/g, " ");
+  return (bare.match(/[A-Za-z_][\w.]*/g) ?? []).every((name) => MARKER_NAMES.has(name));
 }
 
 /** A URL may hold `;`, so its marker begins after a blank. */

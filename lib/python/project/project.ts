@@ -15,7 +15,7 @@ import {
   parseObjectReference,
 } from "../pep/names.ts";
 import { isRequirement } from "../pep/requirement.ts";
-import { isVersion } from "../pep/specifier.ts";
+import { isSpecifier, isVersion } from "../pep/specifier.ts";
 import { type BuildSettings, buildSettings, BuildTable } from "./build-table.ts";
 import { type Entries, EntryTable, readEntries } from "./entry-table.ts";
 import { FullText, Text } from "./fields.ts";
@@ -95,7 +95,12 @@ const ProjectTable = v.looseObject({
   ),
   description: v.optional(Text),
   license: v.optional(v.union([Text, v.looseObject({ text: v.optional(Text) })])),
-  "requires-python": v.optional(Text),
+  "requires-python": v.optional(
+    v.pipe(
+      Text,
+      v.check(isSpecifier, ({ input }) => `${quoted(input)} is no version specifier (PEP 440)`),
+    ),
+  ),
   dependencies: v.optional(v.array(Requirement)),
   "optional-dependencies": v.optional(v.record(v.string(), v.array(Requirement))),
   scripts: v.optional(Scripts),

@@ -62,7 +62,16 @@ describe("one requirement", () => {
     for (const text of ["a", "a >= 1", "a>=1,<2,", "a[b] (>=1.0,<2); os_name == 'nt'", "a==1.*"])
       expect(isRequirement(text)).toBe(true);
     expect(isRequirement("a @ https://example.org/a.zip#sha256=1 ; os_name == 'nt'")).toBe(true);
-    for (const text of ["a=>1", "a 1", "a>=", "./a", "a @ ", "", "a==1 2"])
+    for (const text of [
+      "a=>1",
+      "a 1",
+      "a; python_versionn < '3'",
+      "a>=",
+      "./a",
+      "a @ ",
+      "",
+      "a==1 2",
+    ])
       expect([text, isRequirement(text)]).toEqual([text, false]);
   });
 

@@ -129,6 +129,11 @@ extras = ["cli"]`);
       /project\.version "1\.0-foo" is no version/,
     ],
     [
+      "a requires-python that is none",
+      `${PROJECT}requires-python = ">=3.x"`,
+      /requires-python ">=3\.x" is no version specifier/,
+    ],
+    [
       "a dependency that is none",
       `${PROJECT}dependencies = ["idna=>3"]`,
       /project\.dependencies\.0 holds "idna=>3", which is no requirement/,
