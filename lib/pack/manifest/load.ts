@@ -91,6 +91,7 @@ function parseToml(where: ManifestText): Record<string, unknown> {
   try {
     return Bun.TOML.parse(where.text ?? "") as Record<string, unknown>;
   } catch (error) {
+    if (!where.file.endsWith(".toml")) throw noManifest(where.file);
     const line = lineOfSyntaxError(where.text ?? "");
     const detail = (error as Error).message.replace(/^TOML Parse error: /, "");
     throw new FormatError("MANIFEST_TOML", `${where.file}:${line ?? 1}: ${detail}`, {
@@ -98,4 +99,11 @@ function parseToml(where: ManifestText): Record<string, unknown> {
       details: { file: where.file, line },
     });
   }
+}
+
+function noManifest(file: string): FormatError {
+  return new FormatError("MANIFEST", `${file}: is no manifest`, {
+    hint: "Name a folder, a pyproject.toml, a sealift.toml, a setup.py, a lock or a wheel; `sealift init` writes a manifest beside a program.",
+    details: { file },
+  });
 }

@@ -14,6 +14,12 @@ async function refusal(text: string, name = "sealift.toml"): Promise<string> {
 }
 
 describe("loadProject()", () => {
+  test("a program is no manifest", async () => {
+    expect(await refusal("print('hello')\n", "hello.py")).toStartWith(
+      "MANIFEST: /hello.py: is no manifest | Name a folder",
+    );
+  });
+
   test("reads every key of the reference's example", async () => {
     using project = folder();
     const root = project.put({
