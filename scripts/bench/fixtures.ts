@@ -69,6 +69,29 @@ export const EXEC_STUB = `
 int main(int argc, char **argv) { char *p = getenv("BENCH_PROGRAM"); argv[0] = p; execv(p, argv); return 127; }
 `;
 
+/**
+ * Runs the command behind it and writes its peak resident memory (KiB) to the file in its environment. A program of its own, because Linux
+ * counts what a process had before it started the command, and the bench itself is large.
+ */
+export const RESIDENT = `
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  (void)argc;
+  struct rusage used;
+  int status;
+  pid_t pid = fork();
+  if (pid == 0) { execvp(argv[1], argv + 1); _exit(127); }
+  if (wait4(pid, &status, 0, &used) != pid) return 126;
+  FILE *out = fopen(getenv("BENCH_RESIDENT"), "w");
+  if (out == NULL || fprintf(out, "%ld", used.ru_maxrss) < 0 || fclose(out) != 0) return 126;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+`;
+
 function word(next: () => number): string {
   return Array.from({ length: 2 + Math.floor(next() * 9) }, () =>
     String.fromCharCode(97 + Math.floor(next() * 26)),

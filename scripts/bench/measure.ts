@@ -14,8 +14,6 @@ export interface Command {
 export interface Sample {
   /** milliseconds, wall clock */
   ms: number;
-  /** peak resident memory of the process, bytes */
-  rss: number;
 }
 
 export interface Pair {
@@ -65,7 +63,7 @@ export function start(command: Command): Sample {
       `\`${command.argv.join(" ")}\` exited with ${child.exitCode}: ${child.stderr.toString()}`,
     );
   }
-  return { ms, rss: child.resourceUsage?.maxRSS ?? 0 };
+  return { ms };
 }
 
 /** A pipeline for `sh`, on the given cores. */
@@ -86,7 +84,6 @@ export function removed(path: string): () => void {
 function medianOf(samples: Sample[]): Sample {
   return {
     ms: median(samples.map(({ ms }) => ms)),
-    rss: Math.max(...samples.map(({ rss }) => rss)),
   };
 }
 
