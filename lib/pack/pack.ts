@@ -25,6 +25,7 @@ import { type Output, planOutputs, planRelease } from "./output.ts";
 import { type NativeReport, nativeReport } from "./proof/native.ts";
 import { type Proof, provePackage } from "./proof/proof.ts";
 import { runTest } from "./proof/trial.ts";
+import { refusePythonOptions } from "./python-options.ts";
 import { writeRelease } from "./release/manifest.ts";
 import { compatProject, compatSlot } from "./seal/compat.ts";
 import { chooseKey, type ChosenKey } from "./seal/keys.ts";
@@ -77,7 +78,7 @@ export async function packProject(
   const encryption = slotKeys(ctx, project, options.slotKeys);
   if (!options.dryRun) await findSlotKeys(project, outputs, encryption);
   if (options.testCommand !== undefined) refuseForeignTest(outputs);
-  if (project.kind !== "python") refusePythonOptions(project, options);
+  refusePythonOptions(project, options);
   // Below the cache, where there is room; a dry run leaves no folder there.
   const base = options.dryRun ? tmpdir() : join(ctx.cacheDir, "tmp");
   await using folder = await scratchFolder(base, "sealift-pack-");
@@ -163,30 +164,6 @@ async function findSlotKeys(project: Project, outputs: Output[], keys: SlotKeys)
     if (outputs.some(({ platform }) => isFor(spec, platform))) await keys.of(spec)?.key();
   }
 }
-const PYTHON_FLAGS = {
-  python: "--python",
-  pythonSource: "--python-source",
-  frozen: "--frozen",
-  extras: "--extra",
-  groups: "--group",
-  indexUrl: "--index-url",
-  extraIndexUrls: "--extra-index-url",
-  trustedHosts: "--trusted-host",
-  findLinks: "--find-links",
-  caFile: "--ca-file",
-};
-
-/** What has no effect is an error: its author expects one. */
-function refusePythonOptions(project: Project, options: PackOptions): void {
-  const { python, pythonSource, frozen, extras, groups, index = {} } = options;
-  const given = { python, pythonSource, frozen: frozen || undefined, extras, groups, ...index };
-  const [name] = Object.entries(given).find(([, value]) => [value ?? []].flat().length > 0) ?? [];
-  const flag = name === undefined ? undefined : PYTHON_FLAGS[name as keyof typeof given];
-  if (flag === undefined) return;
-  throw new UsageError("PYTHON_OPTION", `${flag} has no effect on ${project.manifest}`, {
-    hint: "It is for Python projects: a pyproject.toml with [project].",
-  });
-}
 
 function refuseForeignTest(outputs: Output[]): void {
   const foreign = outputs.find(({ platform }) => platform !== hostPlatform());
@@ -216,17 +193,15 @@ async function plan(ctx: Context, source: Project, output: Output, scope: Scope)
   const { platform } = output;
   const override =
     options.compression === undefined ? undefined : parseCompression(options.compression);
-  const chosen =
-    override ?? source.compression ?? (options.compat ? COMPAT_COMPRESSION : undefined);
-  const compression =
-    source.compression ?? (options.compat ? COMPAT_COMPRESSION : DEFAULT_COMPRESSION);
+  const usual = source.compression ?? (options.compat ? COMPAT_COMPRESSION : undefined);
+  const chosen = override ?? usual;
   ctx.progress.step(`Collecting the slots for ${platform}`);
   const wanted = source.slots.filter((slot) => isFor(slot, platform));
   const own: StagedSlot[] = [];
   for (const spec of wanted) {
     const stage = {
       root: source.root,
-      compression,
+      compression: usual ?? DEFAULT_COMPRESSION,
       encryption: scope.encryption.of(spec),
       ...(override && { override }),
     };
